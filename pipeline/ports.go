@@ -1,0 +1,54 @@
+// Package pipeline is the flow: a worker polls, runs the steps, writes, and commits, one checkpoint after another.
+// It speaks stream and the standard library alone; what plays its ports is chosen in daemon/build.go.
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"github.com/streamproc/streamproc/stream"
+)
+
+// Step turns the records of a batch into others. Process is called by the worker's goroutine only, and marks, replaces or
+// holds records as stream.Batch describes. An error means that the batch cannot be processed now (stream.ErrUnavailable
+// and its kin); the fault of one record is that record's Cause, never an error.
+type Step interface {
+	Process(ctx context.Context, b *stream.Batch) error
+}
+
+// Stateful is a Step that keeps state for each partition. Open is called before the first record of a partition in a
+// membership, and reads or repairs its state; Close when the partition is gone or the worker is rebuilt, and does no I/O.
+type Stateful interface {
+	Step
+	Open(ctx context.Context, a stream.Assignment) error
+	Close(p stream.Partition)
+}
+
+// Deriver is a Stateful step that can be replayed without its store: Derive returns a step that gives the verdicts this
+// one would give to the log of partition p read from its start, in memory alone. History.Replay uses it.
+type Deriver interface {
+	Derive(p stream.Partition) Step
+}
+
+// Holder is a Stateful step that holds records back, and so holds back the offset to commit.
+type Holder interface {
+	Stateful
+	// Held returns how many inputs of p it holds, and the lowest of their offsets.
+	Held(p stream.Partition) (inputs int, floor int64)
+	// Watermark returns the event time up to which p was released, in ms, or math.MinInt64.
+	Watermark(p stream.Partition) int64
+}
+
+// Ticker is a step that releases records as time passes. Tick appends them to an empty batch. caughtUp says for a
+// partition whether everything in it has been polled, so that the wall clock may stand in for stream time.
+type Ticker interface {
+	Tick(ctx context.Context, b *stream.Batch, now time.Time, caughtUp func(stream.Partition) bool) error
+}
+
+// Checkpointed is a step whose state changes become valid with a commit. Prepare stores the changes of the partitions
+// under nonce, in one round trip, while outputs are flushed; it is called from a goroutine of its own while the worker's
+// goroutine waits. Committed says that Kafka has accepted the commit that names nonce.
+type Checkpointed interface {
+	Prepare(ctx context.Context, nonce string, ps []stream.Partition) error
+	Committed(nonce string, ps []stream.Partition)
+}

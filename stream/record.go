@@ -1,0 +1,106 @@
+// Package stream is the vocabulary that every other package speaks: records, batches, partitions, checkpoints' marks.
+// It imports the standard library only, so that the packages above need not know each other.
+package stream
+
+import "fmt"
+
+// Header is one header of a record. A nil Value is a null value.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Partition names one partition of one input topic.
+type Partition struct {
+	Topic string
+	ID    int32
+}
+
+func (p Partition) String() string { return fmt.Sprintf("%s/%d", p.Topic, p.ID) }
+
+// Coordinate is where a record was read. LeaderEpoch tells apart two records that held the same offset before and
+// after an unclean election.
+type Coordinate struct {
+	Partition
+	LeaderEpoch int32
+	Offset      int64
+}
+
+func (c Coordinate) String() string { return fmt.Sprintf("%s/%d@%d", c.Topic, c.ID, c.Offset) }
+
+// JSONState says whether a record's value is known to be JSON.
+type JSONState uint8
+
+// The states of Record.JSON. Whoever changes Value sets it back to JSONUnknown.
+const (
+	JSONUnknown JSONState = iota
+	JSONValid
+	JSONInvalid
+)
+
+// Record is one record on its way through a pipeline. Key and Value are read-only: they may share memory with the fetch
+// that brought them, with other records, or with an output buffer of a plugin; a step that changes one sets a new slice.
+// A step that keeps a record beyond the batch it came in keeps a Clone.
+type Record struct {
+	Key, Value []byte // nil is null, which differs from empty
+	Headers    []Header
+	Timestamp  int64      // milliseconds since the Unix epoch
+	Origin     Coordinate // the input record that this one descends from
+	Fate       Fate
+	JSON       JSONState
+	Sink       Sink    // where it is to be written; NoSink leaves it to the pipeline's only sink
+	Cause      *Cause  // why it goes to the dead letters, or nil
+	Family     *Family // shared by the outputs of one input where a transform made several of it, or nil
+}
+
+// Clone returns a copy that shares no memory with r, so that holding it does not hold the fetch it came in.
+func (r *Record) Clone() Record {
+	c := *r
+	buf := make([]byte, 0, len(r.Key)+len(r.Value))
+	if r.Key != nil {
+		buf = append(buf, r.Key...)
+		c.Key = buf[:len(buf):len(buf)]
+	}
+	if r.Value != nil {
+		n := len(buf)
+		buf = append(buf, r.Value...)
+		c.Value = buf[n:len(buf):len(buf)]
+	}
+	if r.Headers != nil {
+		c.Headers = make([]Header, len(r.Headers))
+		for i, h := range r.Headers {
+			c.Headers[i] = Header{Key: h.Key, Value: append([]byte(nil), h.Value...)}
+			if h.Value == nil {
+				c.Headers[i].Value = nil
+			}
+		}
+	}
+	return c
+}
+
+// Header returns the value of the last header named key, and whether there is one.
+func (r *Record) Header(key string) ([]byte, bool) {
+	for i := len(r.Headers) - 1; i >= 0; i-- {
+		if r.Headers[i].Key == key {
+			return r.Headers[i].Value, true
+		}
+	}
+	return nil, false
+}
+
+// SetHeader sets the header named key in a new slice of headers; the old slice is not touched.
+func (r *Record) SetHeader(key string, value []byte) {
+	hs := make([]Header, 0, len(r.Headers)+1)
+	for _, h := range r.Headers {
+		if h.Key != key {
+			hs = append(hs, h)
+		}
+	}
+	r.Headers = append(hs, Header{Key: key, Value: value})
+}
+
+// Sink numbers an output of a pipeline, from 1.
+type Sink uint16
+
+// NoSink is the Sink of a record that no step has routed.
+const NoSink Sink = 0
