@@ -52,3 +52,34 @@ type Checkpointed interface {
 	Prepare(ctx context.Context, nonce string, ps []stream.Partition) error
 	Committed(nonce string, ps []stream.Partition)
 }
+
+// Client is one membership of a consumer group with the sinks of its worker. All methods are called from the worker's
+// goroutine. A client that has returned an error is closed, and another one dialled.
+type Client interface {
+	// Poll fills the batch with what has come, at most a poll's records, waiting for it until ctx ends. It returns early
+	// with what it has, perhaps nothing, when partitions are being revoked.
+	Poll(ctx context.Context, b *stream.Batch) error
+	// Assignment describes a partition of the last poll, for a step that opens its state.
+	Assignment(p stream.Partition) stream.Assignment
+	// Revoking delivers a revocation that waits for the worker to end its checkpoint. The group does not wait for ever.
+	Revoking() <-chan stream.Revocation
+	// Write hands records to their sinks. It does not block; it retains Key, Value and Headers until they are written.
+	Write(rs []stream.Record)
+	// Full says that more bytes wait to be written than is allowed; Room is signalled when that may have changed.
+	Full() bool
+	Room() <-chan struct{}
+	// Flush returns once everything written is acknowledged. Records that the brokers refuse for good are returned, for
+	// the dead letters; any other trouble is an error.
+	Flush(ctx context.Context) ([]stream.Record, error)
+	// Commit commits the marks, which are of partitions polled since the last commit, after it has made sure that they
+	// are still owned as they were when polled.
+	Commit(ctx context.Context, marks []stream.Mark) error
+	// CaughtUp says whether everything in the partition has been polled.
+	CaughtUp(p stream.Partition) bool
+	// Replay reads [from, to) of a partition again, unfiltered, as History.Replay describes.
+	Replay(ctx context.Context, p stream.Partition, from, to int64, visit func(*stream.Batch) error) (int64, error)
+	// Committed asks the brokers for the commit of a partition.
+	Committed(ctx context.Context, p stream.Partition) (stream.Commit, error)
+	// Close leaves the group. It is bounded in time.
+	Close()
+}

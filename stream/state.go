@@ -44,4 +44,19 @@ var (
 	ErrLost = errors.New("state was lost")
 	// ErrHalt: going on would break a promise. The pipeline stops before this record and says why.
 	ErrHalt = errors.New("pipeline halted")
+	// ErrFailed: a dependency is away, and the policy says to exit rather than to wait (exit code 69).
+	ErrFailed = errors.New("dependency is unavailable and the policy is to fail")
 )
+
+// Mark is what a checkpoint commits for one partition.
+type Mark struct {
+	Partition Partition
+	Commit    Commit
+}
+
+// Revocation asks the worker to end its checkpoint, because Partitions go to another member. Ended says that it has; the
+// call returns when the partitions are given up.
+type Revocation struct {
+	Partitions []Partition
+	Ended      func()
+}

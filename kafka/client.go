@@ -1,0 +1,268 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/streamproc/streamproc/stream"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Client is one member of a consumer group and the sinks of its worker. It plays pipeline.Client; its methods are for the
+// worker's goroutine alone, its callbacks come from franz-go's.
+type Client struct {
+	cl        *kgo.Client
+	cluster   Cluster
+	group     Group
+	log       *slog.Logger
+	member    *membership
+	out       *producer
+	pulse     pulse
+	topicIDs  map[string][16]byte
+	parts     map[stream.Partition]*position // of the current assignment
+	polled    map[stream.Partition]stamp     // since the last commit
+	closing   atomic.Bool
+	interrupt atomic.Pointer[context.CancelFunc] // ends the poll that is under way
+	mu        sync.Mutex
+	fetched   map[stream.Partition]stream.Commit // what the group held when the partition was assigned
+}
+
+// position is how far a partition was polled in this assignment.
+type position struct {
+	stamp stamp
+	first int64 // first offset polled
+	next  int64
+	end   int64 // end of the partition, at the last fetch that brought records
+}
+
+const (
+	revokeWait = 3 * time.Second // how long a planned revocation waits for the worker to end its checkpoint
+	closeWait  = 5 * time.Second // how long Close waits before it leaves the client to itself
+)
+
+// Dial makes the client of one membership; outputs are numbered from 1 as stream.Sink. limitBytes bounds what may wait to
+// be written, over all outputs. It does not wait for the brokers.
+func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log *slog.Logger) (*Client, error) {
+	c := &Client{cluster: cluster, group: group, log: log, member: newMembership(), topicIDs: map[string][16]byte{},
+		parts: map[stream.Partition]*position{}, polled: map[stream.Partition]stamp{}, fetched: map[stream.Partition]stream.Commit{}}
+	c.pulse.beat()
+	opts := append(cluster.options(log),
+		kgo.ConsumerGroup(group.Name), kgo.ConsumeTopics(group.Topics...), kgo.ConsumeResetOffset(group.Start.offset()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.RequireStableFetchOffsets(), kgo.DisableAutoCommit(),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(group.SessionTimeout),
+		kgo.HeartbeatInterval(group.SessionTimeout/heartbeatsPerSession), kgo.RebalanceTimeout(rebalanceTimeout),
+		kgo.FetchMaxWait(fetchMaxWait), kgo.WithHooks(&c.pulse),
+		kgo.OnOffsetsFetched(c.onFetched), kgo.OnPartitionsAssigned(c.onAssigned), kgo.OnPartitionsRevoked(c.onRevoked), kgo.OnPartitionsLost(c.onLost))
+	own := -1
+	for i, o := range outputs {
+		if o.Cluster == nil {
+			own = i
+			opts = append(opts, o.producerOptions()...)
+			break
+		}
+	}
+	if own < 0 {
+		opts = append(opts, Output{}.producerOptions()...)
+	}
+	var err error
+	if c.cl, err = kgo.NewClient(opts...); err != nil {
+		return nil, fmt.Errorf("making a Kafka client for group %s: %w", group.Name, err)
+	}
+	if c.out, err = newProducer(c.cl, cluster, own, outputs, limitBytes, log); err != nil {
+		c.cl.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Client) onFetched(_ context.Context, _ *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, g := range resp.Groups {
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				c.fetched[stream.Partition{Topic: t.Topic, ID: p.Partition}] = decodeMetadata(p.Offset, p.Metadata)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Client) onAssigned(_ context.Context, cl *kgo.Client, topics map[string][]int32) {
+	c.member.assigned(cl, topics)
+}
+
+// onRevoked lets the worker end its checkpoint before the partitions are given up, so that a planned rebalance repeats
+// nothing. franz-go's group goroutine waits here, for a bounded time.
+func (c *Client) onRevoked(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
+	defer c.member.drop(topics, nil)
+	if len(topics) == 0 || c.closing.Load() {
+		return
+	}
+	ended := make(chan struct{})
+	var once sync.Once
+	r := stream.Revocation{Ended: func() { once.Do(func() { close(ended) }) }}
+	for topic, ps := range topics {
+		for _, p := range ps {
+			r.Partitions = append(r.Partitions, stream.Partition{Topic: topic, ID: p})
+		}
+	}
+	c.member.revoking <- r
+	if stop := c.interrupt.Load(); stop != nil {
+		(*stop)()
+	}
+	select {
+	case <-ended:
+	case <-time.After(revokeWait):
+		c.log.Warn("the checkpoint did not end in time for a rebalance; its work will be repeated", "wait", revokeWait)
+	}
+}
+
+func (c *Client) onLost(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
+	c.member.drop(topics, errors.New("the membership was lost"))
+	if stop := c.interrupt.Load(); stop != nil {
+		(*stop)()
+	}
+}
+
+// Revoking implements pipeline.Client.
+func (c *Client) Revoking() <-chan stream.Revocation { return c.member.revoking }
+
+// Assignment implements pipeline.Client.
+func (c *Client) Assignment(p stream.Partition) stream.Assignment {
+	c.mu.Lock()
+	commit, ok := c.fetched[p]
+	c.mu.Unlock()
+	if !ok {
+		commit = stream.Commit{Floor: -1, Watermark: math.MinInt64}
+	}
+	return stream.Assignment{Partition: p, TopicID: c.topicIDs[p.Topic], Commit: commit, Position: c.parts[p].first}
+}
+
+// CaughtUp implements pipeline.Client. A client that the brokers have not answered lately is never caught up.
+func (c *Client) CaughtUp(p stream.Partition) bool {
+	at, ok := c.parts[p]
+	return ok && at.next >= at.end && c.pulse.sinceFetch() < 4*fetchMaxWait
+}
+
+// Assigned is the number of partitions that the client owns now.
+func (c *Client) Assigned() int { return c.member.size() }
+
+// Lag is how many offsets of its partitions the client has not polled yet, as far as its last fetches tell.
+func (c *Client) Lag() (n int64) {
+	for _, at := range c.parts {
+		n += max(at.end-at.next, 0)
+	}
+	return n
+}
+
+// Commit implements pipeline.Client: a plain OffsetCommit, behind the guard.
+func (c *Client) Commit(ctx context.Context, marks []stream.Mark) error {
+	if d := c.pulse.silence(); d > c.group.SessionTimeout/2 {
+		return fmt.Errorf("%w: the last answer of the group came %v ago", errRefused, d.Round(time.Millisecond))
+	}
+	offsets := map[string]map[int32]kgo.EpochOffset{}
+	commits := map[stream.Partition]stream.Commit{}
+	for _, m := range marks {
+		t := offsets[m.Partition.Topic]
+		if t == nil {
+			t = map[int32]kgo.EpochOffset{}
+			offsets[m.Partition.Topic] = t
+		}
+		t[m.Partition.ID] = kgo.EpochOffset{Epoch: -1, Offset: m.Commit.Floor}
+		commits[m.Partition] = m.Commit
+		if _, ok := c.polled[m.Partition]; !ok { // moved by time alone: stamped as it is owned now
+			s, ok := c.member.stamp(m.Partition)
+			if at := c.parts[m.Partition]; !ok || at == nil || at.stamp != s {
+				return fmt.Errorf("%w: %v is no longer owned", errRefused, m.Partition)
+			}
+			c.polled[m.Partition] = s
+		}
+	}
+	ctx = kgo.PreCommitFnContext(ctx, func(q *kmsg.OffsetCommitRequest) error {
+		if err := c.member.verify(q.MemberID, c.polled); err != nil {
+			return err
+		}
+		return fillCommit(q, commits)
+	})
+	var result error
+	c.cl.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		result = commitError(resp, err)
+	})
+	if result != nil {
+		return fmt.Errorf("committing offsets of group %s: %w", c.group.Name, result)
+	}
+	clear(c.polled)
+	return nil
+}
+
+// fillCommit puts the metadata into a request, after it has made sure that it holds exactly what is to be committed.
+func fillCommit(q *kmsg.OffsetCommitRequest, commits map[stream.Partition]stream.Commit) error {
+	n := 0
+	for i := range q.Topics {
+		for j := range q.Topics[i].Partitions {
+			p := &q.Topics[i].Partitions[j]
+			commit, ok := commits[stream.Partition{Topic: q.Topics[i].Topic, ID: p.Partition}]
+			if !ok || commit.Floor != p.Offset {
+				return fmt.Errorf("%w: the client would commit %s/%d at %d", errRefused, q.Topics[i].Topic, p.Partition, p.Offset)
+			}
+			p.Metadata = kmsg.StringPtr(encodeMetadata(commit))
+			n++
+		}
+	}
+	if n != len(commits) {
+		return fmt.Errorf("%w: the client would commit %d of %d partitions", errRefused, n, len(commits))
+	}
+	return nil
+}
+
+func commitError(resp *kmsg.OffsetCommitResponse, err error) error {
+	if err != nil || resp == nil {
+		return err
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return fmt.Errorf("%s/%d: %w", t.Topic, p.Partition, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Write, Full, Room and Flush implement pipeline.Client.
+func (c *Client) Write(rs []stream.Record) { c.out.write(rs) }
+
+// Full implements pipeline.Client.
+func (c *Client) Full() bool { return c.out.full() }
+
+// Room implements pipeline.Client.
+func (c *Client) Room() <-chan struct{} { return c.out.room }
+
+// Flush implements pipeline.Client.
+func (c *Client) Flush(ctx context.Context) ([]stream.Record, error) { return c.out.flush(ctx) }
+
+// Close implements pipeline.Client: it leaves the group, so that the partitions move on at once. franz-go's close waits
+// for a JoinGroup in flight; past closeWait it goes on by itself.
+func (c *Client) Close() {
+	c.closing.Store(true)
+	done := make(chan struct{})
+	go func() {
+		c.cl.CloseAllowingRebalance()
+		c.out.close()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(closeWait):
+		c.log.Warn("the Kafka client is slow to close; going on without it", "waited", closeWait)
+	}
+}

@@ -1,0 +1,112 @@
+// Package kafka is the only door to franz-go: the member of a consumer group that a worker is, its sinks, the history
+// of a partition, and what can be said about a cluster before records flow.
+package kafka
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// Cluster says how to reach one Kafka cluster.
+type Cluster struct {
+	Brokers  []string // host:port
+	ClientID string
+	TLS      *tls.Config // nil: plaintext
+	SASL     SASL
+}
+
+// SASL is how a client proves who it is. Mechanism is "", PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+type SASL struct{ Mechanism, Username, Password string }
+
+// Group is one consumer group's view of its input.
+type Group struct {
+	Name           string
+	Topics         []string
+	Start          Start         // where to read a partition for which the group has no offset
+	SessionTimeout time.Duration // after this the partitions of a dead member move on
+	PollRecords    int           // largest number of records of one poll
+	TrustedTopics  map[string]bool
+}
+
+// Start is a place in a log: its beginning, its end, or the first record at a time.
+type Start struct {
+	Latest bool
+	At     time.Time // zero: the beginning, or the end if Latest
+}
+
+// Output is one sink: a topic, and how it is written.
+type Output struct {
+	Topic       string
+	Cluster     *Cluster // nil: the cluster of the source
+	Compression string   // "", none, gzip, snappy, lz4, zstd
+	Linger      time.Duration
+}
+
+const (
+	heartbeatsPerSession = 6                      // a heartbeat this often keeps half a session's silence well above one lost beat
+	rebalanceTimeout     = 10 * time.Second       // Close waits for a JoinGroup in flight: keep it far below a drain's limit
+	fetchMaxWait         = 250 * time.Millisecond // how long the broker may wait for data
+	maxBatchBytes        = 128 << 20              // one batch, decompressed: a bomb is an error, not an outage
+	maxProducedRecords   = 1 << 30                // never reached: the worker stops polling at its own limit of bytes first
+)
+
+// options are what every client of a cluster has in common.
+func (c *Cluster) options(log *slog.Logger) []kgo.Opt {
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(c.Brokers...),
+		kgo.SoftwareNameAndVersion("streamproc", "0"),
+		kgo.WithLogger(logger{log}),
+		kgo.MaxDecompressBatchBytes(maxBatchBytes),
+		kgo.DisableClientMetrics(),
+	}
+	if c.ClientID != "" {
+		opts = append(opts, kgo.ClientID(c.ClientID))
+	}
+	if c.TLS != nil {
+		opts = append(opts, kgo.DialTLSConfig(c.TLS))
+	}
+	switch c.SASL.Mechanism {
+	case "PLAIN":
+		opts = append(opts, kgo.SASL(plain.Auth{User: c.SASL.Username, Pass: c.SASL.Password}.AsMechanism()))
+	case "SCRAM-SHA-256":
+		opts = append(opts, kgo.SASL(scram.Auth{User: c.SASL.Username, Pass: c.SASL.Password}.AsSha256Mechanism()))
+	case "SCRAM-SHA-512":
+		opts = append(opts, kgo.SASL(scram.Auth{User: c.SASL.Username, Pass: c.SASL.Password}.AsSha512Mechanism()))
+	}
+	return opts
+}
+
+func (o Output) producerOptions() []kgo.Opt {
+	codec := kgo.NoCompression()
+	switch o.Compression {
+	case "gzip":
+		codec = kgo.GzipCompression()
+	case "snappy":
+		codec = kgo.SnappyCompression()
+	case "lz4":
+		codec = kgo.Lz4Compression()
+	case "zstd":
+		codec = kgo.ZstdCompression()
+	}
+	return []kgo.Opt{
+		kgo.ProducerBatchCompression(codec),
+		kgo.ProducerLinger(o.Linger),
+		kgo.MaxBufferedRecords(maxProducedRecords),
+		kgo.UnknownTopicRetries(4),
+	}
+}
+
+func (s Start) offset() kgo.Offset {
+	switch {
+	case !s.At.IsZero():
+		return kgo.NewOffset().AfterMilli(s.At.UnixMilli())
+	case s.Latest:
+		return kgo.NewOffset().AtEnd()
+	}
+	return kgo.NewOffset().AtStart()
+}

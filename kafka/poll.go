@@ -1,0 +1,135 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/streamproc/streamproc/stream"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// HeaderPrefix marks the headers that are ours: taken off records that come from outside, so that nobody forges them.
+const HeaderPrefix = "sp-"
+
+// Poll implements pipeline.Client.
+func (c *Client) Poll(ctx context.Context, b *stream.Batch) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	c.interrupt.Store(&stop)
+	defer c.interrupt.Store(nil)
+	if len(c.member.revoking) > 0 {
+		return nil
+	}
+	fetches := c.cl.PollRecords(ctx, c.group.PollRecords)
+	if err := c.member.alive(); err != nil {
+		return fmt.Errorf("polling group %s: %w", c.group.Name, err)
+	}
+	if fetches.IsClientClosed() {
+		return fmt.Errorf("polling group %s: the client is closed", c.group.Name)
+	}
+	for i := range fetches {
+		for j := range fetches[i].Topics {
+			t := &fetches[i].Topics[j]
+			if t.TopicID != ([16]byte{}) {
+				c.topicIDs[t.Topic] = t.TopicID
+			}
+			for k := range t.Partitions {
+				if err := c.take(b, t.Topic, &t.Partitions[k]); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// take moves the records of one partition's fetch into the batch (guards G4 and G5b and e).
+func (c *Client) take(b *stream.Batch, topic string, fp *kgo.FetchPartition) error {
+	p := stream.Partition{Topic: topic, ID: fp.Partition}
+	if err := fetchError(p, fp.Err); err != nil {
+		return err
+	}
+	if len(fp.Records) == 0 {
+		return nil
+	}
+	s, ok := c.member.stamp(p)
+	if !ok {
+		return nil // polled while it was given up: the next owner reads it
+	}
+	first, last := fp.Records[0].Offset, fp.Records[len(fp.Records)-1].Offset
+	at := c.parts[p]
+	if at == nil || at.stamp != s {
+		if floor := c.Floor(p); first < floor {
+			return fmt.Errorf("polling %v: got offset %d below the committed %d", p, first, floor)
+		}
+		at = &position{stamp: s, first: first, next: first}
+		c.parts[p] = at
+	}
+	if first < at.next {
+		return fmt.Errorf("polling %v: got offset %d again, being at %d", p, first, at.next)
+	}
+	if old, was := c.polled[p]; was && old != s {
+		return fmt.Errorf("polling %v: it was assigned anew within a checkpoint", p)
+	}
+	c.polled[p] = s
+	span := stream.Span{Partition: p, From: at.next, To: last + 1}
+	at.next, at.end = last+1, min(fp.HighWatermark, fp.LastStableOffset)
+	if fp.LastStableOffset < 0 {
+		at.end = fp.HighWatermark
+	}
+	span.CaughtUp = at.next >= at.end
+	n := len(b.Records)
+	b.Records = appendRecords(b.Records, p, fp.Records, c.group.TrustedTopics[topic])
+	span.Records = len(b.Records) - n
+	b.Spans = append(b.Spans, span)
+	return nil
+}
+
+// Floor is the offset that the group had committed for p when it was assigned, or -1.
+func (c *Client) Floor(p stream.Partition) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if commit, ok := c.fetched[p]; ok {
+		return commit.Floor
+	}
+	return -1
+}
+
+func appendRecords(rs []stream.Record, p stream.Partition, from []*kgo.Record, trusted bool) []stream.Record {
+	var headers []stream.Header // one allocation for all of them
+	for _, r := range from {
+		if r.Attrs.IsControl() {
+			continue
+		}
+		rec := stream.Record{Key: r.Key, Value: r.Value, Timestamp: r.Timestamp.UnixMilli(),
+			Origin: stream.Coordinate{Partition: p, LeaderEpoch: r.LeaderEpoch, Offset: r.Offset}}
+		if len(r.Headers) > 0 {
+			start := len(headers)
+			for _, h := range r.Headers {
+				if trusted || !strings.HasPrefix(h.Key, HeaderPrefix) {
+					headers = append(headers, stream.Header(h))
+				}
+			}
+			rec.Headers = headers[start:len(headers):len(headers)]
+		}
+		rs = append(rs, rec)
+	}
+	return rs
+}
+
+// fetchError tells trouble that passes (nil) from trouble that must end the membership.
+func fetchError(p stream.Partition, err error) error {
+	var loss *kgo.ErrDataLoss
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return nil
+	case errors.As(err, &loss):
+		return fmt.Errorf("%w: %v lost records after they were acknowledged: %w", stream.ErrHalt, p, err)
+	case errors.Is(err, kerr.OffsetOutOfRange):
+		return fmt.Errorf("%w: %v no longer holds the committed offset: retention has passed it: %w", stream.ErrHalt, p, err)
+	}
+	return fmt.Errorf("fetching %v: %w", p, err)
+}

@@ -1,0 +1,156 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/streamproc/streamproc/stream"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// producer writes the records of one worker: asynchronous, idempotent, in order per partition, bounded by bytes.
+type producer struct {
+	topics  []string      // by sink number - 1
+	clients []*kgo.Client // by sink number - 1; outputs that agree in everything share one
+	extra   []*kgo.Client // those that are not the member's own
+	limit   int64
+	room    chan struct{}
+	waiting atomic.Bool
+
+	mu      sync.Mutex
+	refused []stream.Record
+	err     error
+}
+
+func newProducer(member *kgo.Client, cluster Cluster, own int, outputs []Output, limitBytes int64, log *slog.Logger) (*producer, error) {
+	p := &producer{limit: limitBytes, room: make(chan struct{}, 1)}
+	shared := map[Output]*kgo.Client{}
+	if own >= 0 {
+		shared[outputs[own].connection()] = member
+	}
+	for _, o := range outputs {
+		cl := shared[o.connection()]
+		if cl == nil {
+			at := cluster
+			if o.Cluster != nil {
+				at = *o.Cluster
+			}
+			var err error
+			if cl, err = kgo.NewClient(append(at.options(log), o.producerOptions()...)...); err != nil {
+				p.close()
+				return nil, fmt.Errorf("making a Kafka client for topic %s: %w", o.Topic, err)
+			}
+			shared[o.connection()] = cl
+			p.extra = append(p.extra, cl)
+		}
+		p.topics, p.clients = append(p.topics, o.Topic), append(p.clients, cl)
+	}
+	return p, nil
+}
+
+// connection is what outputs must agree in to share a client.
+func (o Output) connection() Output { o.Topic = ""; return o }
+
+// outgoing is the records of one write, in one allocation.
+type outgoing struct {
+	p       *producer
+	records []kgo.Record
+	from    []stream.Coordinate
+	sinks   []stream.Sink
+}
+
+func (p *producer) write(rs []stream.Record) {
+	if len(rs) == 0 {
+		return
+	}
+	o := &outgoing{p: p, records: make([]kgo.Record, len(rs)), from: make([]stream.Coordinate, len(rs)), sinks: make([]stream.Sink, len(rs))}
+	done := o.done
+	for i := range rs {
+		r, k := &rs[i], &o.records[i]
+		o.from[i], o.sinks[i] = r.Origin, r.Sink
+		k.Topic, k.Key, k.Value = p.topics[r.Sink-1], r.Key, r.Value
+		if len(r.Headers) > 0 {
+			k.Headers = make([]kgo.RecordHeader, len(r.Headers))
+			for j, h := range r.Headers {
+				k.Headers[j] = kgo.RecordHeader(h)
+			}
+		}
+		p.clients[r.Sink-1].TryProduce(context.Background(), k, done)
+	}
+}
+
+// done is the promise of every record: it runs on franz-go's goroutine and must not block.
+func (o *outgoing) done(r *kgo.Record, err error) {
+	p := o.p
+	if p.waiting.Load() && !p.full() {
+		select {
+		case p.room <- struct{}{}:
+		default:
+		}
+	}
+	if err == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !refusedForGood(err) {
+		if p.err == nil {
+			p.err = fmt.Errorf("writing to %s: %w", r.Topic, err)
+		}
+		return
+	}
+	for i := range o.records {
+		if &o.records[i] == r {
+			p.refused = append(p.refused, stream.Record{Key: r.Key, Value: r.Value, Origin: o.from[i], Sink: o.sinks[i],
+				Cause: &stream.Cause{Reason: stream.ReasonProduce, Message: fmt.Sprintf("topic %s refuses the record: %v", r.Topic, err)}})
+		}
+	}
+}
+
+// refusedForGood says that the fault is the record's: written again it would be refused again.
+func refusedForGood(err error) bool {
+	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.InvalidRecord) || errors.Is(err, kerr.RecordListTooLarge)
+}
+
+func (p *producer) full() bool {
+	var n int64
+	seen := (*kgo.Client)(nil)
+	for _, cl := range p.clients {
+		if cl != seen {
+			n += cl.BufferedProduceBytes()
+			seen = cl
+		}
+	}
+	full := n >= p.limit
+	p.waiting.Store(full)
+	return full
+}
+
+func (p *producer) flush(ctx context.Context) ([]stream.Record, error) {
+	var seen *kgo.Client
+	for _, cl := range p.clients {
+		if cl == seen {
+			continue
+		}
+		seen = cl
+		if err := cl.Flush(ctx); err != nil {
+			return nil, fmt.Errorf("waiting for outputs to be acknowledged: %w", err)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	refused, err := p.refused, p.err
+	p.refused = nil
+	return refused, err
+}
+
+func (p *producer) close() {
+	for _, cl := range p.extra {
+		cl.Close()
+	}
+}

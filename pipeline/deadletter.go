@@ -1,0 +1,82 @@
+package pipeline
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/streamproc/streamproc/stream"
+)
+
+// The headers of a dead letter.
+const (
+	headerOrigin   = "sp-origin"   // topic/partition@offset
+	headerPipeline = "sp-pipeline" // name
+	headerStep     = "sp-step"
+	headerReason   = "sp-reason"
+	headerError    = "sp-error"
+	headerPlugin   = "sp-plugin" // hex SHA-256
+	headerAttempts = "sp-attempts"
+	headerAt       = "sp-at" // RFC 3339
+)
+
+// deadLetter is the record as it came, byte for byte, with what is known about why it could not be processed. A record
+// over a limit is sent by reference: coordinate and sizes, without the bytes.
+func (w *Worker) deadLetter(r *stream.Record) stream.Record {
+	d := *r
+	d.Sink, d.Fate = w.spec.DeadLetters, stream.DeadLettered
+	d.Headers = append(make([]stream.Header, 0, len(r.Headers)+8), r.Headers...)
+	if r.Cause.Reason == stream.ReasonLimit || r.Cause.Reason == stream.ReasonProduce {
+		d.Key, d.Value, d.Headers = nil, nil, d.Headers[:0]
+		if len(r.Key) <= maxReferenceKey {
+			d.Key = r.Key
+		}
+	}
+	add := func(k, v string) {
+		if v != "" {
+			d.Headers = append(d.Headers, stream.Header{Key: k, Value: []byte(v)})
+		}
+	}
+	add(headerOrigin, r.Origin.String())
+	add(headerPipeline, w.spec.Name)
+	add(headerStep, r.Cause.Step)
+	add(headerReason, string(r.Cause.Reason))
+	add(headerError, r.Cause.Message)
+	add(headerPlugin, r.Cause.Plugin)
+	add(headerAttempts, strconv.Itoa(max(r.Cause.Attempts, 1)))
+	add(headerAt, time.Now().UTC().Format(time.RFC3339))
+	return d
+}
+
+// maxReferenceKey is how long a key may be to go along with a dead letter by reference.
+const maxReferenceKey = 64 << 10
+
+// Limits bound a record before any step sees it. Zero is no limit.
+type Limits struct {
+	ValueBytes, KeyBytes int
+	Headers, HeaderBytes int // how many, and how large each
+}
+
+// exceeded returns why r is over a limit, or nil.
+func (l Limits) exceeded(r *stream.Record) *stream.Cause {
+	over := func(what string, n, limit int) *stream.Cause {
+		return &stream.Cause{Step: "source", Reason: stream.ReasonLimit, Message: fmt.Sprintf(
+			"%s of %d is over record_limits of %d; record of %d key bytes, %d value bytes, %d headers", what, n, limit, len(r.Key), len(r.Value), len(r.Headers))}
+	}
+	switch {
+	case l.ValueBytes > 0 && len(r.Value) > l.ValueBytes:
+		return over("a value", len(r.Value), l.ValueBytes)
+	case l.KeyBytes > 0 && len(r.Key) > l.KeyBytes:
+		return over("a key", len(r.Key), l.KeyBytes)
+	case l.Headers > 0 && len(r.Headers) > l.Headers:
+		return over("a number of headers", len(r.Headers), l.Headers)
+	}
+	if l.HeaderBytes > 0 {
+		for _, h := range r.Headers {
+			if n := len(h.Key) + len(h.Value); n > l.HeaderBytes {
+				return over("a header", n, l.HeaderBytes)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"github.com/streamproc/streamproc/stream"
+)
+
+// Stage is a step in its place, with its name and what happens to records that it cannot process.
+type Stage struct {
+	Name string
+	Step Step
+}
+
+// run sends a batch through stages. Between two of them it hands the records that were settled to settle and takes them
+// out, so that a step sees only flowing ones.
+func run(ctx context.Context, stages []Stage, b *stream.Batch, settle func(*stream.Record), ev *Events) error {
+	for i := range stages {
+		n := len(b.Records)
+		if n == 0 && i > 0 && !keepsLog(stages[i].Step) {
+			continue
+		}
+		begin := time.Now()
+		if err := stages[i].Step.Process(ctx, b); err != nil {
+			return err
+		}
+		if ev != nil && ev.Step != nil {
+			ev.Step(stages[i].Name, n, time.Since(begin))
+		}
+		sweep(b, settle)
+	}
+	return nil
+}
+
+// keepsLog says that a step must see the spans of a batch even when none of its records arrives.
+func keepsLog(s Step) bool {
+	_, ok := s.(Stateful)
+	return ok
+}
+
+// sweep takes settled records out of the batch, in order.
+func sweep(b *stream.Batch, settle func(*stream.Record)) {
+	if !b.Settled {
+		return
+	}
+	kept := 0
+	for i := range b.Records {
+		if b.Records[i].Fate != stream.Flowing {
+			settle(&b.Records[i])
+			continue
+		}
+		if kept != i {
+			b.Records[kept] = b.Records[i]
+		}
+		kept++
+	}
+	clear(b.Records[kept:])
+	b.Records, b.Settled = b.Records[:kept], false
+}

@@ -1,0 +1,402 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/streamproc/streamproc/stream"
+)
+
+// Spec is a pipeline, built: everything a worker needs to run it.
+type Spec struct {
+	Name           string
+	Workers        int
+	CommitInterval time.Duration
+	Limits         Limits
+	Outputs        []Output    // Output i is stream.Sink(i+1)
+	Sink           stream.Sink // where records go that no route has sent elsewhere
+	DeadLetters    stream.Sink
+	Events         Events
+	Ledger         *Ledger
+	// Dial makes the client of one membership of a worker.
+	Dial func(worker int) (Client, error)
+	// Build makes the stages of one worker, which last as long as the worker does; release lets go of what they hold.
+	Build func(ctx context.Context, worker int) (stages []Stage, release func(), err error)
+	// Ready returns nil once the dependencies of the steps answer. It is asked again while a worker is stalled.
+	Ready func(ctx context.Context) error
+}
+
+// Output is one sink as the flow sees it.
+type Output struct {
+	Name string
+	Key  func(*stream.Record) ([]byte, error) // nil: the record's own key
+}
+
+const (
+	idlePoll      = 200 * time.Millisecond // how long a poll waits when nothing is to be committed; also the beat of Tick
+	stallRetry    = 100 * time.Millisecond // how often a stalled worker asks for its dependency
+	commitTimeout = 10 * time.Second       // flush and commit: past it the checkpoint is given up and the worker rebuilt
+	rebuildMin    = 50 * time.Millisecond  // first wait before a new membership; it doubles up to rebuildMax
+	rebuildMax    = 5 * time.Second
+)
+
+// Worker runs a pipeline for the partitions that its consumer group gives it: one goroutine in charge, from poll to commit.
+type Worker struct {
+	spec   *Spec
+	number int
+	stages []Stage
+
+	// of one membership
+	client Client
+	open   map[stream.Partition]*partition
+
+	// of one checkpoint
+	batch   stream.Batch
+	out     []stream.Record // for the sinks, gathered over one batch
+	tally   tally
+	touched map[stream.Partition]bool
+	begun   time.Time // of the checkpoint; zero: nothing to commit yet
+	good    bool      // a checkpoint of this membership has committed
+	state   State
+}
+
+// partition is what the worker knows about one of its partitions.
+type partition struct {
+	next int64 // next offset to poll
+	head int64 // of the last commit
+	held int64 // inputs held at the last checkpoint
+}
+
+// newWorker makes worker number of a pipeline, with its stages.
+func newWorker(ctx context.Context, spec *Spec, number int) (*Worker, func(), error) {
+	stages, release, err := spec.Build(ctx, number)
+	if err != nil {
+		return nil, nil, fmt.Errorf("building worker %d of pipeline %s: %w", number, spec.Name, err)
+	}
+	return &Worker{spec: spec, number: number, stages: stages, touched: map[stream.Partition]bool{}}, release, nil
+}
+
+// run lives through memberships until ctx ends, which drains it, or the pipeline has to halt.
+func (w *Worker) run(ctx context.Context) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = rebuildMin, rebuildMax
+	for ctx.Err() == nil {
+		w.say(Starting, "")
+		err := w.membership(ctx)
+		if err == nil || errors.Is(err, stream.ErrHalt) {
+			return err
+		}
+		if w.good {
+			wait.Reset()
+		}
+		w.say(Rebuilding, err.Error())
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait.NextBackOff()):
+		}
+	}
+	return nil
+}
+
+// membership runs one client from dial to close. Whatever ends a checkpoint other than its commit ends the membership,
+// and with it all partition state: there is one recovery path.
+func (w *Worker) membership(ctx context.Context) error {
+	client, err := w.spec.Dial(w.number)
+	if err != nil {
+		return err
+	}
+	w.client, w.open, w.good = client, map[stream.Partition]*partition{}, false
+	defer client.Close()
+	defer w.forget()
+	err = w.loop(ctx)
+	if errors.Is(err, stream.ErrUnavailable) {
+		w.stall(ctx, err)
+	}
+	return err
+}
+
+// loop polls, processes and commits until ctx ends or something does not commit.
+func (w *Worker) loop(ctx context.Context) error {
+	w.restart()
+	for {
+		select {
+		case r := <-w.client.Revoking():
+			if err := w.revoke(ctx, r); err != nil {
+				return err
+			}
+			continue
+		default:
+		}
+		if ctx.Err() != nil {
+			return w.checkpoint(ctx)
+		}
+		if err := w.step(ctx); err != nil {
+			return err
+		}
+		if !w.begun.IsZero() && time.Since(w.begun) >= w.spec.CommitInterval {
+			if err := w.checkpoint(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// step is one turn: wait for room, poll, run the stages, let time pass for those that watch it, write.
+func (w *Worker) step(ctx context.Context) error {
+	until := time.Now().Add(idlePoll)
+	if !w.begun.IsZero() {
+		until = w.begun.Add(w.spec.CommitInterval)
+		if soon := time.Now().Add(idlePoll); until.After(soon) {
+			until = soon
+		}
+	}
+	px, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	if w.client.Full() { // the sinks are behind: poll nothing more, but go on committing
+		select {
+		case <-px.Done():
+		case <-w.client.Room():
+		}
+		return nil
+	}
+	w.batch.Reset()
+	if err := w.client.Poll(px, &w.batch); err != nil {
+		return err
+	}
+	// From here on the turn is finished even when ctx ends meanwhile: a drain commits what it has.
+	ctx = context.WithoutCancel(ctx)
+	if len(w.batch.Spans) > 0 {
+		if err := w.process(ctx); err != nil {
+			return err
+		}
+	}
+	return w.tick(ctx)
+}
+
+// process runs a polled batch through the stages and writes what comes out.
+func (w *Worker) process(ctx context.Context) error {
+	w.say(Running, "")
+	b := &w.batch
+	for _, s := range b.Spans {
+		p := w.open[s.Partition]
+		if p == nil {
+			var err error
+			if p, err = w.take(ctx, s.Partition); err != nil {
+				return err
+			}
+		}
+		p.next = s.To
+		w.touch(s.Partition)
+	}
+	w.tally.read += int64(len(b.Records))
+	for i := range b.Records {
+		if cause := w.spec.Limits.exceeded(&b.Records[i]); cause != nil {
+			b.Fail(i, cause)
+		}
+	}
+	sweep(b, w.settle)
+	if err := run(ctx, w.stages, b, w.settle, &w.spec.Events); err != nil {
+		return err
+	}
+	w.deliver(b)
+	return nil
+}
+
+// take opens the state of a partition seen for the first time in this membership.
+func (w *Worker) take(ctx context.Context, p stream.Partition) (*partition, error) {
+	a := w.client.Assignment(p)
+	for i := range w.stages {
+		s, ok := as[Stateful](w.stages[i].Step)
+		if !ok {
+			continue
+		}
+		a.History = &history{w: w, p: p, before: w.stages[:i]}
+		if err := s.Open(ctx, a); err != nil {
+			return nil, fmt.Errorf("opening the state of step %s for %v: %w", w.stages[i].Name, p, err)
+		}
+	}
+	at := &partition{next: a.Position, head: max(a.Commit.Head, a.Commit.Floor, 0)}
+	w.open[p] = at
+	return at, nil
+}
+
+// tick lets the stages that watch time release what is due, and runs it through the stages after them.
+func (w *Worker) tick(ctx context.Context) error {
+	for i := range w.stages {
+		t, ok := as[Ticker](w.stages[i].Step)
+		if !ok {
+			continue
+		}
+		w.batch.Reset()
+		if err := t.Tick(ctx, &w.batch, time.Now(), w.client.CaughtUp); err != nil {
+			return err
+		}
+		if len(w.batch.Records) == 0 {
+			continue
+		}
+		for j := range w.batch.Records {
+			w.touch(w.batch.Records[j].Origin.Partition)
+		}
+		sweep(&w.batch, w.settle)
+		if err := run(ctx, w.stages[i+1:], &w.batch, w.settle, &w.spec.Events); err != nil {
+			return err
+		}
+		w.deliver(&w.batch)
+	}
+	return nil
+}
+
+// deliver hands the records that came through, and all that was settled on the way with an effect, to the sinks.
+func (w *Worker) deliver(b *stream.Batch) {
+	for i := range b.Records {
+		r := &b.Records[i]
+		if r.Sink == stream.NoSink {
+			r.Sink = w.spec.Sink
+		}
+		w.send(r)
+	}
+	w.client.Write(w.out)
+	clear(w.out)
+	w.out = w.out[:0]
+}
+
+// send gives a record that came through to its sink, or to the dead letters where it has no key for it.
+func (w *Worker) send(r *stream.Record) {
+	o := &w.spec.Outputs[r.Sink-1]
+	if o.Key != nil {
+		key, err := o.Key(r)
+		if err != nil {
+			r.Cause, r.Fate = CauseOf("sink "+o.Name, err), stream.DeadLettered
+			w.settle(r)
+			return
+		}
+		r.Key = key
+	}
+	r.Fate = stream.Out
+	w.account(r)
+	w.emit(r)
+}
+
+// emit queues a record for the sink that it names.
+func (w *Worker) emit(r *stream.Record) {
+	w.tally.outputs[r.Sink]++
+	w.tally.bytes[r.Sink] += int64(len(r.Key) + len(r.Value))
+	w.out = append(w.out, *r)
+}
+
+// settle takes note of a record that has left the flow before its end.
+func (w *Worker) settle(r *stream.Record) {
+	w.account(r)
+	if r.Fate == stream.Replayed {
+		return
+	}
+	if r.Sink != stream.NoSink && (r.Fate == stream.Duplicate || r.Fate == stream.Late) && r.Cause == nil {
+		w.emit(r)
+	}
+	if r.Cause == nil || w.spec.DeadLetters == stream.NoSink {
+		return
+	}
+	d := w.deadLetter(r)
+	w.emit(&d)
+	if ev := w.spec.Events.Dead; ev != nil {
+		ev(Coordinates{Record: r.Origin.String(), Step: r.Cause.Step, Reason: string(r.Cause.Reason), Message: r.Cause.Message})
+	}
+}
+
+// account counts the fate of an input, once all its outputs have theirs.
+func (w *Worker) account(r *stream.Record) {
+	fate := r.Fate
+	if r.Family != nil {
+		var decided bool
+		if fate, decided = r.Family.Settle(fate); !decided {
+			return
+		}
+	}
+	w.tally.fates[fate]++
+}
+
+// touch makes a partition part of the checkpoint, and begins the checkpoint if it is the first.
+func (w *Worker) touch(p stream.Partition) {
+	if w.begun.IsZero() {
+		w.begun = time.Now()
+	}
+	w.touched[p] = true
+}
+
+// say tells a change of state.
+func (w *Worker) say(s State, why string) {
+	if w.state != s || why != "" {
+		w.state = s
+		w.spec.Events.state(w.number, s, why)
+	}
+}
+
+// restart begins a new checkpoint.
+func (w *Worker) restart() {
+	w.begun = time.Time{}
+	clear(w.touched)
+	w.tally.reset(len(w.spec.Outputs))
+}
+
+// stall waits, with the membership kept, until the dependencies answer. Nothing of the checkpoint remains.
+func (w *Worker) stall(ctx context.Context, why error) {
+	w.say(Stalled, why.Error())
+	w.forget()
+	for {
+		rx, cancel := context.WithTimeout(ctx, time.Second)
+		err := w.spec.Ready(rx)
+		cancel()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-w.client.Revoking():
+			r.Ended()
+		case <-time.After(stallRetry):
+		}
+	}
+}
+
+// forget closes all partition state.
+func (w *Worker) forget() {
+	for p, at := range w.open {
+		w.closePartition(p, at)
+	}
+	w.out = w.out[:0]
+	w.batch.Reset()
+}
+
+func (w *Worker) closePartition(p stream.Partition, at *partition) {
+	for i := range w.stages {
+		if s, ok := as[Stateful](w.stages[i].Step); ok {
+			s.Close(p)
+		}
+	}
+	w.spec.Ledger.leave(w.number, at.held)
+	delete(w.open, p)
+}
+
+// as finds a power of a step, also behind its policy.
+func as[T any](s Step) (T, bool) {
+	if p, ok := s.(*Policy); ok {
+		s = p.Step
+	}
+	t, ok := s.(T)
+	return t, ok
+}
+
+func newNonce() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+const noWatermark = math.MinInt64
