@@ -1,0 +1,222 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/streamproc/streamproc/stream"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rig is a Kafka in this process with a topic in of two partitions and a topic out of one.
+type rig struct {
+	*kfake.Cluster
+	cluster Cluster
+	group   Group
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "in"), kfake.SeedTopics(1, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return &rig{c, Cluster{Brokers: c.ListenAddrs()}, Group{Name: "g", Topics: []string{"in"}, SessionTimeout: 6 * time.Second, PollRecords: 100}}
+}
+
+func (r *rig) dial(t *testing.T) *Client {
+	t.Helper()
+	c, err := Dial(r.cluster, r.group, []Output{{Topic: "out"}}, 1<<20, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (r *rig) feed(t *testing.T, from, to int) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(r.cluster.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	for i := from; i < to; i++ {
+		rec := &kgo.Record{Topic: "in", Partition: int32(i % 2), Value: fmt.Append(nil, i),
+			Headers: []kgo.RecordHeader{{Key: "sp-origin", Value: []byte("forged")}, {Key: "mine", Value: []byte("kept")}}}
+		if err := cl.ProduceSync(t.Context(), rec).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// poll polls until n records have come.
+func poll(t *testing.T, c *Client, n int) (rs []stream.Record, marks map[stream.Partition]int64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	marks = map[stream.Partition]int64{}
+	for len(rs) < n {
+		var b stream.Batch
+		if err := c.Poll(ctx, &b); err != nil {
+			t.Fatal(err)
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("got %d of %d records", len(rs), n)
+		}
+		rs = append(rs, b.Records...)
+		for _, s := range b.Spans {
+			marks[s.Partition] = s.To
+		}
+	}
+	return rs, marks
+}
+
+func commits(marks map[stream.Partition]int64, nonce string) (ms []stream.Mark) {
+	for p, next := range marks {
+		ms = append(ms, stream.Mark{Partition: p, Commit: stream.Commit{Floor: next - 1, Head: next, Nonce: nonce, Watermark: 42}})
+	}
+	return ms
+}
+
+func TestCommitCarriesFloorHeadNonceAndWatermark(t *testing.T) {
+	r := newRig(t)
+	r.feed(t, 0, 10)
+	c := r.dial(t)
+	_, marks := poll(t, c, 10)
+	if err := c.Commit(t.Context(), commits(marks, "n1")); err != nil {
+		t.Fatal(err)
+	}
+	for p := range marks {
+		got, err := c.Committed(t.Context(), p)
+		if want := (stream.Commit{Floor: 4, Head: 5, Nonce: "n1", Watermark: 42}); err != nil || got != want {
+			t.Errorf("%v: committed %+v, %v; want %+v", p, got, err, want)
+		}
+	}
+	c.Close()
+	again := r.dial(t)
+	rs, _ := poll(t, again, 2) // from the floor
+	for i := range rs {
+		a := again.Assignment(rs[i].Origin.Partition)
+		if a.Position != 4 || a.Commit.Head != 5 || a.Commit.Nonce != "n1" || a.TopicID == [16]byte{} {
+			t.Errorf("assignment %+v", a)
+		}
+	}
+}
+
+func TestForgedHeadersAreTakenOff(t *testing.T) {
+	r := newRig(t)
+	r.feed(t, 0, 1)
+	rs, _ := poll(t, r.dial(t), 1)
+	if _, ok := rs[0].Header("sp-origin"); ok {
+		t.Error("a header of ours came through from outside")
+	}
+	if v, _ := rs[0].Header("mine"); string(v) != "kept" {
+		t.Errorf("header mine is %q", v)
+	}
+}
+
+// A membership that ends while records wait for their commit: the interim owner commits, the frozen member must not.
+func TestGuardRefusesACommitFromAnEarlierMembership(t *testing.T) {
+	r := newRig(t)
+	r.feed(t, 0, 4)
+	c := r.dial(t)
+	_, marks := poll(t, c, 4)
+	c.member.assigned(c.cl, map[string][]int32{"in": {0, 1}}) // assigned anew, as after a lost membership
+	if err := c.Commit(t.Context(), commits(marks, "n")); !errors.Is(err, errRefused) {
+		t.Errorf("got %v, want a refusal", err)
+	}
+	if got, err := c.Committed(t.Context(), stream.Partition{Topic: "in"}); err != nil || got.Floor != -1 {
+		t.Errorf("committed %+v, %v; want nothing", got, err)
+	}
+}
+
+func TestGuardRefusesAfterSilence(t *testing.T) {
+	r := newRig(t)
+	r.feed(t, 0, 2)
+	c := r.dial(t)
+	_, marks := poll(t, c, 2)
+	c.pulse.group.Add(-int64(r.group.SessionTimeout)) // as if stopped for a session
+	if err := c.Commit(t.Context(), commits(marks, "n")); !errors.Is(err, errRefused) {
+		t.Errorf("got %v, want a refusal", err)
+	}
+}
+
+func TestGuardRefusesARevokedPartition(t *testing.T) {
+	r := newRig(t)
+	r.feed(t, 0, 2)
+	c := r.dial(t)
+	_, marks := poll(t, c, 2)
+	c.member.drop(map[string][]int32{"in": {1}}, nil)
+	if err := c.Commit(t.Context(), commits(marks, "n")); !errors.Is(err, errRefused) {
+		t.Errorf("got %v, want a refusal", err)
+	}
+}
+
+func TestReplayReadsARangeAgain(t *testing.T) {
+	r := newRig(t)
+	r.feed(t, 0, 20)
+	c := r.dial(t)
+	poll(t, c, 20)
+	var got []int64
+	start, err := c.Replay(t.Context(), stream.Partition{Topic: "in"}, 3, 8, func(b *stream.Batch) error {
+		for i := range b.Records {
+			got = append(got, b.Records[i].Origin.Offset)
+		}
+		return nil
+	})
+	if err != nil || start != 3 || fmt.Sprint(got) != "[3 4 5 6 7]" {
+		t.Errorf("start %d, offsets %v, %v", start, got, err)
+	}
+}
+
+func TestOutputsAreFlushedAndARecordTooLargeIsReturned(t *testing.T) {
+	r := newRig(t)
+	c := r.dial(t)
+	r.ControlKey(int16(kmsg.Produce), func(kreq kmsg.Request) (kmsg.Response, error, bool) { return nil, nil, false })
+	big := stream.Record{Value: make([]byte, 2<<20), Sink: 1, Origin: stream.Coordinate{Offset: 7}}
+	c.Write([]stream.Record{{Value: []byte("a"), Sink: 1}, big, {Value: []byte("b"), Sink: 1}})
+	refused, err := c.Flush(t.Context())
+	if err != nil || len(refused) != 1 || refused[0].Origin.Offset != 7 || refused[0].Cause.Reason != stream.ReasonProduce {
+		t.Fatalf("refused %d, %v", len(refused), err)
+	}
+}
+
+func TestCheckNamesTheTroubleAndTheRemedy(t *testing.T) {
+	r := newRig(t)
+	group := r.group
+	group.Topics = []string{"absent"}
+	log := slog.New(slog.DiscardHandler)
+	found := Check(t.Context(), r.cluster, group, []Output{{Topic: "out"}}, log)
+	if len(found) != 1 || !strings.Contains(found[0].Error(), "topic absent does not exist: create it") {
+		t.Errorf("found %v", found)
+	}
+	if found := Check(t.Context(), r.cluster, r.group, []Output{{Topic: "out"}}, log); len(found) != 0 {
+		t.Errorf("found %v where nothing is wrong", found)
+	}
+}
+
+func FuzzDecodeMetadata(f *testing.F) {
+	f.Add(int64(3), "v1|n|7|12")
+	f.Add(int64(-1), "")
+	f.Fuzz(func(t *testing.T, offset int64, s string) {
+		c := decodeMetadata(offset, &s)
+		if c.Floor < -1 || c.Head < c.Floor {
+			t.Errorf("%q at %d gives %+v", s, offset, c)
+		}
+		if c.Nonce != "" && !strings.Contains(s, c.Nonce) {
+			t.Errorf("nonce %q is not in %q", c.Nonce, s)
+		}
+	})
+}
