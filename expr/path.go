@@ -1,0 +1,220 @@
+// Package expr reads fields out of records and evaluates expressions on them. It is the only door to gjson and CEL.
+package expr
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/streamproc/streamproc/stream"
+	"github.com/tidwall/gjson"
+)
+
+// decodeError is the fault of one record; it says its reason to whoever writes the dead letter.
+type decodeError struct{ msg string }
+
+func (e *decodeError) Error() string { return e.msg }
+
+// Reason is stream.ReasonDecode.
+func (e *decodeError) Reason() stream.Reason { return stream.ReasonDecode }
+
+func decodeErrorf(format string, args ...any) error {
+	return &decodeError{fmt.Sprintf(format, args...)}
+}
+
+// maxDepth bounds the nesting of a JSON value that is looked into.
+const maxDepth = 128
+
+// Path names a part of a record: $.a.b[0], header:NAME, key, topic or timestamp. It is immutable and safe for concurrent
+// use.
+type Path struct {
+	src   string
+	kind  byte   // '$', 'h', 'k', 't', 's'
+	inner string // gjson path, or name of the header
+}
+
+// ParsePath reads a path as it is written in a configuration.
+func ParsePath(s string) (Path, error) {
+	switch {
+	case s == "key":
+		return Path{s, 'k', ""}, nil
+	case s == "topic":
+		return Path{s, 't', ""}, nil
+	case s == "timestamp":
+		return Path{s, 's', ""}, nil
+	case strings.HasPrefix(s, "header:") && len(s) > len("header:"):
+		return Path{s, 'h', s[len("header:"):]}, nil
+	case strings.HasPrefix(s, "$."):
+		inner, err := jsonPath(s[2:])
+		return Path{s, '$', inner}, err
+	}
+	return Path{}, fmt.Errorf("%q is no path: use $.field, header:NAME, key, topic or timestamp", s)
+}
+
+// jsonPath turns a.b[0] into gjson's a.b.0, with what is special to gjson escaped.
+func jsonPath(s string) (string, error) {
+	var b strings.Builder
+	for i, part := range strings.Split(s, ".") {
+		name, index, indexed := strings.Cut(part, "[")
+		if name == "" {
+			return "", fmt.Errorf("\"$.%s\" has an empty field name", s)
+		}
+		if i > 0 {
+			b.WriteByte('.')
+		}
+		for _, c := range name {
+			if strings.ContainsRune(`\*?|#@!{}()=<>%"'`, c) {
+				b.WriteByte('\\')
+			}
+			b.WriteRune(c)
+		}
+		for indexed {
+			n, rest, ok := strings.Cut(index, "]")
+			if _, err := strconv.Atoi(n); !ok || err != nil {
+				return "", fmt.Errorf("\"$.%s\" has an index that is no number", s)
+			}
+			b.WriteString("." + n)
+			if rest == "" {
+				break
+			}
+			if index, indexed = strings.CutPrefix(rest, "["); !indexed {
+				return "", fmt.Errorf("\"$.%s\" has %q after an index", s, rest)
+			}
+		}
+	}
+	return b.String(), nil
+}
+
+func (p Path) String() string { return p.src }
+
+// Bytes returns the value at the path: the text of a string, the JSON of anything else. ok is false where there is none,
+// or null. An error says that the record's value is not JSON.
+func (p Path) Bytes(r *stream.Record) (value []byte, ok bool, err error) {
+	switch p.kind {
+	case 'k':
+		return r.Key, r.Key != nil, nil
+	case 't':
+		return []byte(r.Origin.Topic), true, nil
+	case 's':
+		return strconv.AppendInt(nil, r.Timestamp, 10), true, nil
+	case 'h':
+		v, ok := r.Header(p.inner)
+		return v, ok && v != nil, nil
+	}
+	res, err := p.field(r)
+	if err != nil || !res.Exists() || res.Type == gjson.Null {
+		return nil, false, err
+	}
+	if res.Type != gjson.String {
+		return r.Value[res.Index : res.Index+len(res.Raw)], true, nil
+	}
+	if res.Index > 0 && len(res.Str) == len(res.Raw)-2 { // no escapes: share the record's bytes
+		return r.Value[res.Index+1 : res.Index+len(res.Raw)-1], true, nil
+	}
+	return []byte(res.Str), true, nil
+}
+
+// Key is Bytes for a use that cannot do without a value.
+func (p Path) Key(r *stream.Record) ([]byte, error) {
+	v, ok, err := p.Bytes(r)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, decodeErrorf("the record has no %s", p.src)
+	}
+	return v, nil
+}
+
+// Int64 returns the whole number at the path, for a sequence. Numbers in JSON strings count; fractions, exponents and
+// numbers beyond 2^63 are refused rather than rounded.
+func (p Path) Int64(r *stream.Record) (int64, error) {
+	v, err := p.Key(r)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(string(v), 10, 64)
+	if err != nil || n < 0 {
+		return 0, decodeErrorf("%s is no whole number from 0 to 2^63-1", p.src)
+	}
+	return n, nil
+}
+
+// Time returns the time at the path in milliseconds since the Unix epoch: a number of milliseconds, or RFC 3339.
+func (p Path) Time(r *stream.Record) (int64, error) {
+	if p.kind == 's' {
+		return r.Timestamp, nil
+	}
+	v, err := p.Key(r)
+	if err != nil {
+		return 0, err
+	}
+	if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
+		return n, nil
+	}
+	if f, err := strconv.ParseFloat(string(v), 64); err == nil && math.Abs(f) < 1<<53 {
+		return int64(f), nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, string(v))
+	if err != nil {
+		return 0, decodeErrorf("%s is no time: neither milliseconds nor RFC 3339", p.src)
+	}
+	return t.UnixMilli(), nil
+}
+
+func (p Path) field(r *stream.Record) (gjson.Result, error) {
+	if err := validate(r); err != nil {
+		return gjson.Result{}, err
+	}
+	return gjson.GetBytes(r.Value, p.inner), nil
+}
+
+// validate makes sure, once for each value, that it is JSON: gjson does not.
+func validate(r *stream.Record) error {
+	if r.JSON == stream.JSONUnknown {
+		r.JSON = stream.JSONInvalid
+		if len(r.Value) > 0 && shallow(r.Value) && gjson.ValidBytes(r.Value) {
+			r.JSON = stream.JSONValid
+		}
+	}
+	switch {
+	case r.JSON == stream.JSONValid:
+		return nil
+	case r.Value == nil:
+		return decodeErrorf("the value is null where JSON is expected")
+	}
+	return decodeErrorf("the value of %d bytes is not JSON, or nests deeper than %d", len(r.Value), maxDepth)
+}
+
+// shallow says that v nests no deeper than maxDepth, counting brackets wherever they stand; only where that fails are
+// strings skipped.
+func shallow(v []byte) bool {
+	opens := 0
+	for _, c := range v {
+		if c == '{' || c == '[' {
+			opens++
+		}
+	}
+	if opens <= maxDepth {
+		return true
+	}
+	depth, inString := 0, false
+	for i := 0; i < len(v); i++ {
+		switch c := v[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return false
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return true
+}
