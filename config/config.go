@@ -1,0 +1,218 @@
+// Package config reads what users write: YAML with line and column, checked as a whole, into plain structs in which every
+// default is filled in and every reference resolved. It is the only door to yaml.v3.
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is a whole configuration.
+type Config struct {
+	Plugins   map[string]*Plugin
+	Kafka     map[string]*Kafka
+	Redis     map[string]*Redis
+	Pipelines []*Pipeline // in the order of the files
+	Admin     Admin
+	Telemetry Telemetry
+}
+
+// Kafka is one cluster.
+type Kafka struct {
+	Name     string
+	Brokers  []string
+	ClientID string
+	TLS      *TLS // nil: plaintext
+	SASL     SASL
+}
+
+// TLS is how a connection is secured. Files are paths as written, relative to the file that names them.
+type TLS struct {
+	CAFile, CertFile, KeyFile, ServerName string
+	InsecureSkipVerify                    bool
+}
+
+// SASL is a login; Mechanism is "", PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+type SASL struct {
+	Mechanism, Username string
+	Password            Secret
+}
+
+// Redis is one store for state.
+type Redis struct {
+	Name     string
+	Addrs    []string
+	Username string
+	Password Secret
+	DB       int
+	TLS      *TLS
+}
+
+// Plugin is one module.
+type Plugin struct {
+	Name   string
+	Wasm   string // path, resolved
+	SHA256 string // hex; "": not pinned
+	Limits PluginLimits
+}
+
+// PluginLimits cage a plugin.
+type PluginLimits struct {
+	MemoryBytes, OutputBytes int64
+	Deadline                 time.Duration // per call; 0: none
+}
+
+// Pipeline is one path from topics to topics.
+type Pipeline struct {
+	Name, Description string
+	Workers           int
+	CommitInterval    time.Duration
+	Source            Source
+	Steps             []Step
+	Sinks             []*Sink // in the order of the file
+	DLQ               *Sink
+	Limits            RecordLimits
+	Retry             Retry
+	InFlightBytes     int64
+}
+
+// Source is what a pipeline reads.
+type Source struct {
+	Kafka          *Kafka
+	Topics         []string
+	Group          string
+	Latest         bool
+	StartAt        time.Time // zero: earliest, or latest
+	SessionTimeout time.Duration
+	PollRecords    int
+}
+
+// Sink is a topic that a pipeline writes.
+type Sink struct {
+	Name        string
+	Kafka       *Kafka
+	Topic       string
+	Key         string // a path; "": the record's own key
+	Compression string
+	Linger      time.Duration
+}
+
+// RecordLimits bound one record.
+type RecordLimits struct{ ValueBytes, KeyBytes, HeaderBytes, Headers int }
+
+// Retry bounds the attempts on one record.
+type Retry struct {
+	Attempts int
+	Min, Max time.Duration
+}
+
+// Step is one step: exactly one of its verbs is set.
+type Step struct {
+	Name      string
+	OnError   string
+	Filter    *Filter
+	Transform *PluginUse
+	Dedup     *Dedup
+	Reorder   *Reorder
+	Route     *Route
+}
+
+// Verb is the name of the step's verb.
+func (s *Step) Verb() string {
+	switch {
+	case s.Filter != nil:
+		return "filter"
+	case s.Transform != nil:
+		return "transform"
+	case s.Dedup != nil:
+		return "dedup"
+	case s.Reorder != nil:
+		return "reorder"
+	}
+	return "route"
+}
+
+// Filter keeps what an expression or a plugin says.
+type Filter struct {
+	Expr   string
+	Plugin *PluginUse
+}
+
+// PluginUse is a plugin with the configuration that it is given, as JSON.
+type PluginUse struct {
+	Plugin *Plugin
+	Config []byte
+}
+
+// Dedup drops what has been there before.
+type Dedup struct {
+	Store         *Redis
+	Key           string
+	Window        time.Duration
+	Mode          string // drop, tag, observe or side
+	Side          *Sink
+	OnUnavailable string // stall, pass or fail
+	OnStateLoss   string // rebuild, halt or accept
+}
+
+// Reorder restores order.
+type Reorder struct {
+	Store       *Redis
+	Key         string
+	Sequence    string // a path; or
+	Time        string // a path
+	FirstAny    bool
+	First       int64
+	MaxWait     time.Duration
+	MaxBuffered int
+	OnGap       string // skip, dlq or halt
+	Late        string // dlq, drop, pass or side
+	Side        *Sink
+	IdleTimeout time.Duration
+	MaxFuture   time.Duration
+	OnStateLoss string
+}
+
+// Route chooses a sink.
+type Route struct {
+	Rules     []Rule
+	Otherwise *Sink // nil: filtered
+}
+
+// Rule is one branch of a route.
+type Rule struct {
+	When  string
+	Steps []Step
+	To    *Sink
+}
+
+// Admin is the HTTP endpoint of the daemon.
+type Admin struct {
+	Listen   string
+	Token    Secret
+	Debug    bool
+	Insecure bool
+	Hosts    []string
+}
+
+// Telemetry is what the daemon says of itself.
+type Telemetry struct{ LogLevel, LogFormat string }
+
+// Secret is text that is never shown.
+type Secret string
+
+const hidden = "***"
+
+func (Secret) String() string { return hidden }
+
+// GoString implements fmt.GoStringer.
+func (Secret) GoString() string { return hidden }
+
+// MarshalText hides the secret in JSON and YAML.
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// LogValue implements slog.LogValuer.
+func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// Reveal returns the secret itself, for the connection that needs it.
+func (s Secret) Reveal() string { return string(s) }

@@ -1,0 +1,140 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func load(t *testing.T, text string, env map[string]string) (*Config, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "p.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Load(Options{Paths: []string{file}, LookupEnv: func(k string) (string, bool) { v, ok := env[k]; return v, ok }})
+}
+
+const complete = `version: 1
+resources:
+  kafka: { main: { brokers: ["${BROKERS:-localhost:9092}"] } }
+  redis: { state: { addrs: ["127.0.0.1:6379"] } }
+pipelines:
+  accept:
+    delivery: at_least_once
+    commit_interval: 100ms
+    source: { topics: ["${IN}"], group: "${GROUP}", start: earliest, session_timeout: 6s }
+    steps:
+      - filter: 'value.acct.startsWith("a")'
+      - dedup: { key: $.id, window: 24h }
+      - reorder: { key: $.acct, sequence: $.seq, first: 0, max_wait: 5m }
+    sinks: { out: { topic: out, key: $.acct } }
+    dlq: { topic: dead }
+admin: { listen: "127.0.0.1:${ADMIN_PORT}" }
+`
+
+func TestACompleteConfigurationIsResolved(t *testing.T) {
+	c, err := load(t, complete, map[string]string{"IN": "in", "GROUP": "g", "ADMIN_PORT": "1234"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := c.Pipelines[0]
+	if p.Name != "accept" || p.CommitInterval != 100*time.Millisecond || p.Source.SessionTimeout != 6*time.Second || p.Source.Topics[0] != "in" || p.Source.Group != "g" {
+		t.Errorf("pipeline %+v", p)
+	}
+	if p.Source.Kafka.Brokers[0] != "localhost:9092" || c.Admin.Listen != "127.0.0.1:1234" || p.DLQ.Topic != "dead" || p.Default() != p.Sinks[0] {
+		t.Errorf("kafka %+v, admin %+v, dlq %+v", p.Source.Kafka, c.Admin, p.DLQ)
+	}
+	if d, r := p.Steps[1].Dedup, p.Steps[2].Reorder; d.Window != 24*time.Hour || d.Store.Addrs[0] != "127.0.0.1:6379" || r.FirstAny || r.MaxWait != 5*time.Minute {
+		t.Errorf("dedup %+v, reorder %+v", p.Steps[1].Dedup, p.Steps[2].Reorder)
+	}
+}
+
+func TestTheShortestPipelineNeedsNoResources(t *testing.T) {
+	c, err := load(t, "version: 1\npipelines:\n  clicks:\n    source: { topics: [clicks] }\n    sinks: { out: { topic: clicks.unique } }\n", map[string]string{"KAFKA_BROKERS": "a:1,b:2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := c.Pipelines[0]; len(p.Source.Kafka.Brokers) != 2 || p.Source.Group != "clicks" || p.DLQ.Topic != "clicks.dlq" {
+		t.Errorf("pipeline %+v", p)
+	}
+}
+
+// Each case breaks one thing of the complete configuration, and must be told so at its place.
+func TestWhatIsWrongIsNamedWithPlaceAndRemedy(t *testing.T) {
+	env := map[string]string{"IN": "in", "GROUP": "g", "ADMIN_PORT": "1"}
+	for _, c := range []struct{ old, new, want string }{
+		{"- reorder:", "- reoder:", `:13:9: pipelines.accept.steps[2].reoder: unknown key (did you mean "reorder"?)`},
+		{"window: 24h", "window: 24", `pipelines.accept.steps[1].dedup.window: "24" is no duration (write 250ms`},
+		{"window: 24h", "on_unavailable: pause", `unknown value "pause" (use stall, pass or fail)`},
+		{"key: $.id", "key: id", `is no path`},
+		{"startsWith(\"a\")'", "startsWith('", `the expression is wrong`},
+		{"delivery: at_least_once", "delivery: exactly_once", `exactly_once is not available in this version`},
+		{"commit_interval: 100ms", "commit_interval: 10ms", `10ms is out of the range of 20ms to 1m0s`},
+		{"${IN}", "${NOPE}", `the environment has no NOPE`},
+		{"topic: out,", "topic: in,", `read its own output`},
+		{"version: 1", "version: 2", `:1:10: version: this build reads version 1 only`},
+		{"dlq: { topic: dead }", "dlq: { topic: dead }\n    dlq: { topic: dead2 }", "the key is there twice"},
+		{"sequence: $.seq,", "", "exactly one of sequence and time"},
+		{"{ out: { topic: out, key: $.acct } }", "{ out: { topic: out }, other: { topic: o2 } }", "without a route there is one sink"},
+		{"dedup: { key: $.id, window: 24h }", "dedup: [x]", "want a mapping"},
+	} {
+		if !strings.Contains(complete, c.old) {
+			t.Fatalf("%q is not in the configuration", c.old)
+		}
+		_, err := load(t, strings.Replace(complete, c.old, c.new, 1), env)
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "^") && c.want[0] != 't' {
+			t.Errorf("%s:\n%v\nwant %s", c.new, err, c.want)
+		}
+	}
+}
+
+func TestAllProblemsComeAtOnceInOrder(t *testing.T) {
+	_, err := load(t, "version: 1\npipelines:\n  p:\n    workers: none\n    source: { topics: [t], start: soon }\n    sinks: { out: { topic: o, linger: 5 } }\n", nil)
+	errs, ok := err.(Errors)
+	if !ok || len(errs) != 3 || errs[0].Line != 4 || errs[1].Line != 5 || errs[2].Line != 6 {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestYAMLThatCannotBeReadHasALine(t *testing.T) {
+	_, err := load(t, "version: 1\npipelines: [\n", nil)
+	if err == nil || !strings.Contains(err.Error(), "p.yaml:") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnAliasBombIsRefused(t *testing.T) {
+	bomb := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+	for _, l := range []string{"b:a", "c:b", "d:c", "e:d", "f:e"} {
+		bomb += string(l[0]) + ": &" + string(l[0]) + " [" + strings.TrimSuffix(strings.Repeat("*"+string(l[2])+",", 10), ",") + "]\n"
+	}
+	if _, err := load(t, bomb, nil); err == nil || !strings.Contains(err.Error(), "10000 nodes") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSecretsDoNotShow(t *testing.T) {
+	c, err := load(t, "version: 1\nresources: { redis: { r: { addrs: ['a:1'], password: \"${PW}\" } } }\npipelines:\n  p:\n    source: { topics: [t] }\n    sinks: { out: { topic: o } }\n", map[string]string{"PW": "canary"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pw := c.Redis["r"].Password
+	text, _ := pw.MarshalText()
+	if pw.Reveal() != "canary" || strings.Contains(pw.String()+pw.GoString()+string(text)+pw.LogValue().String(), "canary") {
+		t.Errorf("the secret shows, or is lost")
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add(complete)
+	f.Add("version: 1\npipelines: {p: {source: {topics: [*a]}}}")
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "${file:") {
+			return
+		}
+		_, _ = load(t, text, nil) // no panic
+	})
+}
