@@ -1,0 +1,202 @@
+package redisstate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/streamproc/streamproc/internal/statetest"
+	"github.com/streamproc/streamproc/stream"
+)
+
+// server starts a redis-server on a free port, for the time of the test.
+func server(t testing.TB) (addr string, stop func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	cmd := exec.Command("redis-server", "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("starting redis-server (install the package redis-server): %v", err)
+	}
+	stopped := false
+	stop = func() {
+		if !stopped {
+			stopped = true
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	}
+	t.Cleanup(stop)
+	return fmt.Sprintf("127.0.0.1:%d", port), stop
+}
+
+func open(t testing.TB, addr string) *Client {
+	t.Helper()
+	c, err := Open(Options{Addrs: []string{addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		if err = c.Ping(context.Background()); err == nil {
+			return c
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("redis-server does not answer after 20 s: %v", err)
+		}
+	}
+}
+
+type backend struct {
+	*Client
+	t testing.TB
+}
+
+func (b backend) Space(pipeline, step string) statetest.Space { return b.Client.Space(pipeline, step) }
+
+func (b backend) Wipe() {
+	if err := b.rdb.FlushAll(context.Background()).Err(); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b backend) Snapshot() func() {
+	ctx := context.Background()
+	dump := map[string]string{}
+	for _, k := range b.rdb.Keys(ctx, "*").Val() {
+		dump[k] = b.rdb.Dump(ctx, k).Val()
+	}
+	return func() {
+		b.Wipe()
+		for k, v := range dump {
+			if err := b.rdb.Restore(ctx, k, time.Hour, v).Err(); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestRedisPassesTheSuite(t *testing.T) {
+	addr, _ := server(t)
+	statetest.Run(t, backend{open(t, addr), t})
+}
+
+func TestEveryKeyExpiresAndHoldsNothingOfTheUsers(t *testing.T) {
+	addr, _ := server(t)
+	c := open(t, addr)
+	statetest.Run(t, backend{c, t})
+	ctx := context.Background()
+	keys := c.rdb.Keys(ctx, "*").Val()
+	if len(keys) == 0 {
+		t.Fatal("the suite left no keys to look at")
+	}
+	for _, k := range keys {
+		if ttl := c.rdb.PTTL(ctx, k).Val(); ttl <= 0 {
+			t.Errorf("key %s has no time to live", k)
+		}
+		if strings.Contains(k, "pipeline") || strings.Contains(k, "Suite") {
+			t.Errorf("key %s holds a name", k)
+		}
+	}
+}
+
+func TestStoppedServerIsUnavailable(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	addr, stop := server(t)
+	c := open(t, addr)
+	space := c.Space("p", "s")
+	stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if _, err := space.Take(ctx, stream.StateKey{}, "t", []byte("s")); !errors.Is(err, stream.ErrUnavailable) {
+		t.Errorf("Take: %v", err)
+	}
+	if err := c.Ping(ctx); !errors.Is(err, stream.ErrUnavailable) {
+		t.Errorf("Ping: %v", err)
+	}
+	c.Close()
+}
+
+func TestFullMemoryIsUnavailable(t *testing.T) {
+	addr, _ := server(t)
+	c := open(t, addr)
+	ctx := context.Background()
+	if err := c.rdb.ConfigSet(ctx, "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.Space("p", "s").Take(ctx, stream.StateKey{}, "t", []byte("s"))
+	if !errors.Is(err, stream.ErrUnavailable) {
+		t.Errorf("Take without memory: %v", err)
+	}
+}
+
+func TestWrongPasswordIsNotWaitedFor(t *testing.T) {
+	addr, _ := server(t)
+	c := open(t, addr)
+	ctx := context.Background()
+	if err := c.rdb.ConfigSet(ctx, "requirepass", "right").Err(); err != nil {
+		t.Fatal(err)
+	}
+	wrong, err := Open(Options{Addrs: []string{addr}, Password: "hunter2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wrong.Close()
+	err = wrong.Ping(ctx)
+	if err == nil || errors.Is(err, stream.ErrUnavailable) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("Ping with a wrong password: %v", err)
+	}
+}
+
+func TestScriptsAreSentAgainAfterTheServerForgotThem(t *testing.T) {
+	addr, _ := server(t)
+	c := open(t, addr)
+	ctx := context.Background()
+	for range 2 {
+		if err := c.rdb.ScriptFlush(ctx).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Space("p", "s").Take(ctx, stream.StateKey{}, "t", []byte("s")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestCheckReportsUnsafeSettings(t *testing.T) {
+	addr, _ := server(t)
+	c := open(t, addr)
+	ctx := context.Background()
+	if err := c.rdb.ConfigSet(ctx, "maxmemory-policy", "allkeys-lru").Err(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Check(ctx)
+	if err != nil || r.MaxmemoryPolicy != "allkeys-lru" || r.Appendonly != "no" || len(r.Warnings) != 2 || r.Version == "" {
+		t.Errorf("report is %+v (%v)", r, err)
+	}
+}
+
+func FuzzAnswers(f *testing.F) {
+	f.Add("OK", "12345678", int64(3))
+	f.Fuzz(func(t *testing.T, a, b string, n int64) {
+		for _, v := range []any{a, n, nil, []any{}, []any{a}, []any{a, b}, []any{a, b, n}, []any{b, a, b, n}} {
+			_, _ = takeAnswer(v)
+			_ = appendAnswer(v)
+			q := &stream.NextQuery{Keys: []string{"k"}, Next: make([]int64, 1), Found: make([]bool, 1)}
+			if err := nextAnswer(v, q); err == nil && q.Found[0] && len(b) != 8 {
+				t.Errorf("%v was taken for a sequence", v)
+			}
+		}
+	})
+}
+
