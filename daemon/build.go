@@ -1,0 +1,281 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/streamproc/streamproc/config"
+	"github.com/streamproc/streamproc/dedup"
+	"github.com/streamproc/streamproc/expr"
+	"github.com/streamproc/streamproc/kafka"
+	"github.com/streamproc/streamproc/pipeline"
+	"github.com/streamproc/streamproc/redisstate"
+	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/stream"
+)
+
+// Who plays which part.
+var (
+	_ pipeline.Client    = (*kafka.Client)(nil)
+	_ pipeline.Step      = (*runtime.Guest)(nil)
+	_ pipeline.Stateful  = (*dedup.Step)(nil)
+	_ pipeline.Deriver   = deduper{}
+	_ pipeline.Predicate = (*expr.Predicate)(nil)
+	_ dedup.Store        = (*redisstate.Space)(nil)
+)
+
+// deduper lets the flow derive verdicts without the step's store.
+type deduper struct{ *dedup.Step }
+
+// Derive implements pipeline.Deriver.
+func (d deduper) Derive(p stream.Partition) pipeline.Step { return d.Step.Derive(p) }
+
+// builder makes one pipeline's Spec out of its configuration.
+type builder struct {
+	cfg     *config.Pipeline
+	log     *slog.Logger
+	engine  *runtime.Runtime
+	stores  map[*config.Redis]*redisstate.Client
+	plugins map[*config.PluginUse]*runtime.Plugin
+	numbers map[*config.Sink]stream.Sink
+}
+
+func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
+	p := b.cfg
+	s := &pipeline.Spec{Name: p.Name, Workers: p.Workers, CommitInterval: p.CommitInterval, Ledger: pipeline.NewLedger(),
+		Limits: pipeline.Limits{ValueBytes: p.Limits.ValueBytes, KeyBytes: p.Limits.KeyBytes, Headers: p.Limits.Headers, HeaderBytes: p.Limits.HeaderBytes}}
+	cluster, err := clusterOf(p.Source.Kafka)
+	if err != nil {
+		return nil, err
+	}
+	var outputs []kafka.Output
+	for i, sink := range append(append([]*config.Sink{}, p.Sinks...), p.DLQ) {
+		b.numbers[sink] = stream.Sink(i + 1)
+		out := pipeline.Output{Name: sink.Name}
+		if sink.Key != "" {
+			path, err := expr.ParsePath(sink.Key)
+			if err != nil {
+				return nil, fmt.Errorf("sink %s: %w", sink.Name, err)
+			}
+			out.Key = path.Key
+		}
+		s.Outputs = append(s.Outputs, out)
+		o := kafka.Output{Topic: sink.Topic, Compression: sink.Compression, Linger: sink.Linger}
+		if sink.Kafka != p.Source.Kafka {
+			if o.Cluster, err = clusterOf(sink.Kafka); err != nil {
+				return nil, err
+			}
+		}
+		outputs = append(outputs, o)
+	}
+	s.Sink, s.DeadLetters = b.numbers[p.Default()], b.numbers[p.DLQ]
+	group := groupOf(p)
+	s.Dial = func(int) (pipeline.Client, error) {
+		return kafka.Dial(*cluster, group, outputs, p.InFlightBytes, b.log)
+	}
+	s.Ready = func(ctx context.Context) error {
+		for _, store := range b.stores {
+			if err := store.Ping(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := b.load(ctx, p.Steps); err != nil {
+		return nil, err
+	}
+	s.Build = b.stages
+	return s, nil
+}
+
+func groupOf(p *config.Pipeline) kafka.Group {
+	return kafka.Group{Name: p.Source.Group, Topics: p.Source.Topics, Start: kafka.Start{Latest: p.Source.Latest, At: p.Source.StartAt},
+		SessionTimeout: p.Source.SessionTimeout, PollRecords: p.Source.PollRecords}
+}
+
+func clusterOf(k *config.Kafka) (*kafka.Cluster, error) {
+	t, err := tlsOf(k.TLS)
+	if err != nil {
+		return nil, fmt.Errorf("kafka %s: %w", k.Name, err)
+	}
+	return &kafka.Cluster{Brokers: k.Brokers, ClientID: k.ClientID, TLS: t,
+		SASL: kafka.SASL{Mechanism: k.SASL.Mechanism, Username: k.SASL.Username, Password: k.SASL.Password.Reveal()}}, nil
+}
+
+func tlsOf(t *config.TLS) (*tls.Config, error) {
+	if t == nil {
+		return nil, nil //nolint:nilnil // no TLS is a setting, not an error
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify} //nolint:gosec // the user's explicit choice
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading tls.ca_file: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("tls.ca_file %s holds no PEM certificate", t.CAFile)
+		}
+	}
+	if t.CertFile != "" || t.KeyFile != "" {
+		cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading tls.cert_file and tls.key_file: %w", err)
+		}
+		c.Certificates = []tls.Certificate{cert}
+	}
+	return c, nil
+}
+
+// load compiles the plugins of steps, once for all workers, and opens the stores.
+func (b *builder) load(ctx context.Context, steps []config.Step) error {
+	for i := range steps {
+		st := &steps[i]
+		use := st.Transform
+		if st.Filter != nil {
+			use = st.Filter.Plugin
+		}
+		if use != nil {
+			if err := b.plugin(ctx, st.Name, use); err != nil {
+				return err
+			}
+		}
+		if st.Dedup != nil {
+			if err := b.store(st.Dedup.Store); err != nil {
+				return fmt.Errorf("step %s: %w", st.Name, err)
+			}
+		}
+		if st.Route != nil {
+			for _, r := range st.Route.Rules {
+				if err := b.load(ctx, r.Steps); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse) error {
+	module, err := os.ReadFile(use.Plugin.Wasm)
+	if err != nil {
+		return fmt.Errorf("step %s: reading plugin %s: %w", step, use.Plugin.Name, err)
+	}
+	p, err := b.engine.Load(ctx, runtime.Source{Name: use.Plugin.Name, Bytes: module, SHA256: use.Plugin.SHA256, Config: use.Config, Topics: b.cfg.Source.Topics,
+		Limits: runtime.Limits{MemoryBytes: use.Plugin.Limits.MemoryBytes, OutputBytes: use.Plugin.Limits.OutputBytes, Deadline: use.Plugin.Limits.Deadline}})
+	if err != nil {
+		return fmt.Errorf("step %s: %w", step, err)
+	}
+	b.plugins[use] = p
+	return nil
+}
+
+func (b *builder) store(r *config.Redis) error {
+	if b.stores[r] != nil {
+		return nil
+	}
+	t, err := tlsOf(r.TLS)
+	if err != nil {
+		return fmt.Errorf("redis %s: %w", r.Name, err)
+	}
+	b.stores[r], err = redisstate.Open(redisstate.Options{Addrs: r.Addrs, Username: r.Username, Password: r.Password.Reveal(), DB: r.DB, TLS: t})
+	return err
+}
+
+// stages makes the steps of one worker.
+func (b *builder) stages(ctx context.Context, _ int) ([]pipeline.Stage, func(), error) {
+	var guests []*runtime.Guest
+	release := func() {
+		for _, g := range guests {
+			_ = g.Close(context.WithoutCancel(ctx))
+		}
+	}
+	stages, err := b.each(ctx, b.cfg.Steps, &guests)
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return stages, release, nil
+}
+
+func (b *builder) each(ctx context.Context, steps []config.Step, guests *[]*runtime.Guest) ([]pipeline.Stage, error) {
+	stages := make([]pipeline.Stage, 0, len(steps))
+	for i := range steps {
+		step, err := b.step(ctx, &steps[i], guests)
+		if err != nil {
+			return nil, fmt.Errorf("step %s: %w", steps[i].Name, err)
+		}
+		if on := pipeline.OnError(steps[i].OnError); on != "" && on != pipeline.ToDeadLetters {
+			step = &pipeline.Policy{Step: step, Name: steps[i].Name, OnError: on,
+				Retry: pipeline.RetryPolicy{Attempts: b.cfg.Retry.Attempts, Min: b.cfg.Retry.Min, Max: b.cfg.Retry.Max}}
+		}
+		stages = append(stages, pipeline.Stage{Name: steps[i].Name, Step: step})
+	}
+	return stages, nil
+}
+
+func (b *builder) step(ctx context.Context, st *config.Step, guests *[]*runtime.Guest) (pipeline.Step, error) {
+	switch {
+	case st.Filter != nil && st.Filter.Plugin == nil:
+		p, err := expr.Compile(st.Filter.Expr)
+		if err != nil {
+			return nil, err
+		}
+		return &pipeline.Filter{Name: st.Name, Keep: p}, nil
+	case st.Filter != nil:
+		return b.guest(ctx, st.Name, runtime.Filter, st.Filter.Plugin, guests)
+	case st.Transform != nil:
+		return b.guest(ctx, st.Name, runtime.Transform, st.Transform, guests)
+	case st.Dedup != nil:
+		return b.dedup(st)
+	case st.Reorder != nil:
+		return b.reorder(st)
+	}
+	return b.route(ctx, st, guests)
+}
+
+func (b *builder) guest(ctx context.Context, name string, mode runtime.Mode, use *config.PluginUse, guests *[]*runtime.Guest) (pipeline.Step, error) {
+	g, err := b.plugins[use].NewGuest(ctx, mode, name, runtime.Events{})
+	if err != nil {
+		return nil, err
+	}
+	*guests = append(*guests, g)
+	return g, nil
+}
+
+func (b *builder) dedup(st *config.Step) (pipeline.Step, error) {
+	d := st.Dedup
+	key, err := expr.ParsePath(d.Key)
+	if err != nil {
+		return nil, err
+	}
+	step, err := dedup.New(dedup.Config{Name: st.Name, Key: key.Key, Window: d.Window, Mode: dedup.Mode(d.Mode), Side: b.numbers[d.Side],
+		OnUnavailable: dedup.Unavailable(d.OnUnavailable), OnStateLoss: dedup.StateLoss(d.OnStateLoss), Store: b.stores[d.Store].Space(b.cfg.Name, st.Name),
+		Events: dedup.Events{Repaired: func(p stream.Partition, from, to int64, how dedup.StateLoss) {
+			b.log.Warn("dedup state was lost and repaired", "step", st.Name, "partition", p.String(), "from", from, "to", to, "how", string(how))
+		}}})
+	if err != nil {
+		return nil, err
+	}
+	return deduper{step}, nil
+}
+
+func (b *builder) route(ctx context.Context, st *config.Step, guests *[]*runtime.Guest) (pipeline.Step, error) {
+	r := &pipeline.Route{Name: st.Name, Otherwise: b.numbers[st.Route.Otherwise]}
+	for _, rule := range st.Route.Rules {
+		when, err := expr.Compile(rule.When)
+		if err != nil {
+			return nil, err
+		}
+		stages, err := b.each(ctx, rule.Steps, guests)
+		if err != nil {
+			return nil, err
+		}
+		r.Rules = append(r.Rules, pipeline.Rule{When: when, Stages: stages, To: b.numbers[rule.To]})
+	}
+	return r, nil
+}

@@ -1,0 +1,185 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/streamproc/streamproc/config"
+	"github.com/streamproc/streamproc/kafka"
+	"github.com/streamproc/streamproc/pipeline"
+	"github.com/streamproc/streamproc/redisstate"
+	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/stream"
+)
+
+// Options are what the command line decides.
+type Options struct {
+	Logger   *slog.Logger // nil: slog.Default
+	CacheDir string       // where compiled plugins are kept; "": in memory only
+	Only     []string     // names of the pipelines to run; empty: all
+}
+
+// Daemon runs pipelines. Its methods are safe for concurrent use.
+type Daemon struct {
+	log       *slog.Logger
+	engine    *runtime.Runtime
+	stores    map[*config.Redis]*redisstate.Client
+	pipelines []*running
+}
+
+// running is one pipeline with what is known about it.
+type running struct {
+	cfg   *config.Pipeline
+	spec  *pipeline.Spec
+	log   *slog.Logger
+	board board
+}
+
+// New builds the pipelines: plugins are compiled, nothing is connected yet.
+func New(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	engine, err := runtime.New(ctx, runtime.Options{CacheDir: o.CacheDir, Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	d := &Daemon{log: o.Logger, engine: engine, stores: map[*config.Redis]*redisstate.Client{}}
+	for _, p := range cfg.Pipelines {
+		if len(o.Only) > 0 && !contains(o.Only, p.Name) {
+			continue
+		}
+		log := o.Logger.With("pipeline", p.Name)
+		b := &builder{cfg: p, log: log, engine: engine, stores: d.stores, plugins: map[*config.PluginUse]*runtime.Plugin{}, numbers: map[*config.Sink]stream.Sink{}}
+		spec, err := b.spec(ctx)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("pipeline %s: %w", p.Name, err), d.Close(ctx))
+		}
+		r := &running{cfg: p, spec: spec, log: log}
+		spec.Events.State, spec.Events.Dead = r.state, r.dead
+		d.pipelines = append(d.pipelines, r)
+	}
+	if len(d.pipelines) == 0 {
+		return nil, errors.Join(fmt.Errorf("no pipeline is named %v", o.Only), d.Close(ctx))
+	}
+	return d, nil
+}
+
+func contains(names []string, name string) bool {
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *running) state(worker int, s pipeline.State, why string) {
+	r.board.set(worker, s, why)
+	log := r.log.Info
+	if why != "" {
+		log = r.log.Warn
+	}
+	log("worker is "+string(s), "worker", worker, "why", why)
+}
+
+func (r *running) dead(c pipeline.Coordinates) {
+	r.log.Warn("record went to the dead letters", "record", c.Record, "step", c.Step, "reason", c.Reason, "error", c.Message)
+}
+
+// Run runs the pipelines until ctx ends, which drains them, and returns the errors of those that halted. One pipeline that
+// halts does not stop the others.
+func (d *Daemon) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(d.pipelines))
+	for i, r := range d.pipelines {
+		wg.Go(func() {
+			diagnosis, stop := context.WithCancel(ctx)
+			defer stop()
+			wg.Go(func() { r.diagnose(diagnosis) })
+			if err := pipeline.Run(ctx, r.spec); err != nil {
+				errs[i] = fmt.Errorf("pipeline %s: %w", r.cfg.Name, err)
+				r.log.Error("the pipeline has ended", "error", err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// diagnoseEvery is how often a pipeline that does not get going is looked into.
+const diagnoseEvery = 10 * time.Second
+
+// diagnose says why a pipeline has no partitions: a client that waits for a coordinator, a topic or a login is silent.
+func (r *running) diagnose(ctx context.Context) {
+	for first := true; ; first = false {
+		wait := diagnoseEvery
+		if first {
+			wait /= 2
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if s, why := r.board.state(); s == pipeline.Starting && why == "" {
+			for _, err := range r.check(ctx) {
+				r.log.Error("the pipeline cannot start yet", "why", err)
+				r.board.set(0, pipeline.Starting, err.Error())
+			}
+		}
+	}
+}
+
+func (r *running) check(ctx context.Context) []error {
+	cluster, err := clusterOf(r.cfg.Source.Kafka)
+	if err != nil {
+		return []error{err}
+	}
+	var outputs []kafka.Output
+	for _, s := range append(append([]*config.Sink{}, r.cfg.Sinks...), r.cfg.DLQ) {
+		if s.Kafka == r.cfg.Source.Kafka {
+			outputs = append(outputs, kafka.Output{Topic: s.Topic})
+		}
+	}
+	return kafka.Check(ctx, *cluster, groupOf(r.cfg), outputs, r.log)
+}
+
+// Check asks every dependency whether the pipelines could run. Each error is a sentence with its remedy.
+func (d *Daemon) Check(ctx context.Context) (found []error) {
+	for _, r := range d.pipelines {
+		for _, err := range r.check(ctx) {
+			found = append(found, fmt.Errorf("pipeline %s: %w", r.cfg.Name, err))
+		}
+	}
+	for cfg, store := range d.stores {
+		if err := store.Ping(ctx); err != nil {
+			found = append(found, fmt.Errorf("redis %s at %v: %w", cfg.Name, cfg.Addrs, err))
+		}
+	}
+	return found
+}
+
+// Status tells what the pipelines are doing, in the order of the configuration.
+func (d *Daemon) Status() []Status {
+	list := make([]Status, len(d.pipelines))
+	for i, r := range d.pipelines {
+		s, why := r.board.state()
+		list[i] = Status{Name: r.cfg.Name, State: s, Why: why, Ready: s == pipeline.Running || s == pipeline.Starting && why == "",
+			Ledger: r.spec.Ledger.Counts(), Outputs: r.spec.Ledger.Outputs()}
+	}
+	return list
+}
+
+// Close lets go of plugins and connections. Run has returned before.
+func (d *Daemon) Close(ctx context.Context) error {
+	errs := []error{d.engine.Close(ctx)}
+	for _, s := range d.stores {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}
