@@ -1,0 +1,84 @@
+// Package plugins holds the SDKs and example plugins; its tests run every example against its wanted output.
+package plugins
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/stream"
+)
+
+// run hands every line of in to the module as one batch, and returns the outputs as lines; a failed record is "!" with
+// its reason and message.
+func run(t *testing.T, rt *runtime.Runtime, wasm, in []byte) string {
+	t.Helper()
+	ctx := context.Background()
+	p, err := rt.Load(ctx, runtime.Source{Name: "example", Bytes: wasm, Topics: []string{"in"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close(ctx)
+	g, err := p.NewGuest(ctx, runtime.Transform, "step", runtime.Events{})
+	if err != nil {
+		g, err = p.NewGuest(ctx, runtime.Filter, "step", runtime.Events{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close(ctx)
+	var b stream.Batch
+	for i, line := range bytes.Split(bytes.TrimSuffix(in, []byte("\n")), []byte("\n")) {
+		at := stream.Coordinate{Partition: stream.Partition{Topic: "in"}, Offset: int64(i)}
+		b.Records = append(b.Records, stream.Record{Value: line, Timestamp: 1000 + int64(i), Origin: at})
+	}
+	if err := g.Process(ctx, &b); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for _, r := range b.Records {
+		switch r.Fate {
+		case stream.Flowing:
+			out.Write(r.Value)
+			out.WriteByte('\n')
+		case stream.DeadLettered:
+			out.WriteString("!" + string(r.Cause.Reason) + " " + r.Cause.Message + "\n")
+		}
+	}
+	return out.String()
+}
+
+// TestExamplesGiveTheWantedOutput runs each committed module.
+func TestExamplesGiveTheWantedOutput(t *testing.T) {
+	modules, err := filepath.Glob("examples/*/*.wasm")
+	if err != nil || len(modules) == 0 {
+		t.Fatalf("no modules found: %v", err)
+	}
+	rt, err := runtime.New(context.Background(), runtime.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close(context.Background())
+	for _, m := range modules {
+		t.Run(filepath.Base(m), func(t *testing.T) {
+			dir := filepath.Dir(m)
+			got, want := run(t, rt, file(t, m), file(t, filepath.Join(dir, "in.jsonl"))), string(file(t, filepath.Join(dir, "want.jsonl")))
+			if got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func file(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,132 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/streamproc/streamproc/runtime/abi"
+	"github.com/streamproc/streamproc/stream"
+	"github.com/tetratelabs/wazero/sys"
+)
+
+// fault is a call that failed as a whole.
+type fault struct {
+	reason   stream.Reason
+	message  string
+	alive    bool // the guest said so on purpose: the instance lives on
+	suspect  int  // index in todo of the record that the cursor named, or -1
+	tooLarge bool // the guest refused the arena: cut the batch, blame nobody
+}
+
+// faultOf says what an error of a call means.
+func faultOf(err error) *fault {
+	f := &fault{reason: stream.ReasonTrap, message: firstLines(err), suspect: -1}
+	var exit *sys.ExitError
+	var b *breach
+	if s, ok := stopOf(err); ok {
+		f.reason, f.message = s.reason, s.message
+	} else if errors.As(err, &b) {
+		f.reason, f.message = stream.ReasonContract, b.message
+	} else if errors.As(err, &exit) {
+		f.reason, f.message = stream.ReasonDeadline, "the call ran into its deadline"
+	} else if errors.Is(err, errRefused) {
+		f.reason, f.message, f.alive, f.tooLarge = stream.ReasonLimit, "the plugin has no room: "+err.Error(), true, true
+	}
+	return f
+}
+
+// firstLines keeps the kind of trap and the innermost function from wazero's stack trace.
+func firstLines(err error) string {
+	lines := strings.Split(err.Error(), "\n")
+	text := strings.TrimPrefix(lines[0], "wasm error: ")
+	for _, l := range lines[1:] {
+		if strings.HasPrefix(l, "\t") {
+			text += " in " + strings.TrimSpace(l)
+			break
+		}
+	}
+	return escape([]byte(text), reasonBytes)
+}
+
+// run processes the records todo[lo:hi] and finds those that are to blame when the call fails. A record is guilty only
+// if it fails alone on a fresh instance. Its depth is the logarithm of the number of records.
+func (g *Guest) run(ctx context.Context, b *stream.Batch, lo, hi int) error {
+	mark := len(g.outs)
+	f := g.attempt(ctx, b, lo, hi)
+	if f == nil {
+		return nil
+	}
+	clear(g.outs[mark:])
+	g.outs = g.outs[:mark]
+	wasFresh := g.fresh
+	if err := g.renew(ctx, f); err != nil {
+		return err
+	}
+	if hi-lo == 1 {
+		return g.judge(ctx, b, lo, f, wasFresh)
+	}
+	if s := f.suspect; s >= lo && s < hi && !f.tooLarge {
+		return g.runParts(ctx, b, []int{lo, s, s + 1, hi})
+	}
+	return g.runParts(ctx, b, []int{lo, lo + (hi-lo)/2, hi})
+}
+
+// runParts runs the ranges between the cuts, in order.
+func (g *Guest) runParts(ctx context.Context, b *stream.Batch, cuts []int) error {
+	for i := 1; i < len(cuts); i++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if cuts[i-1] == cuts[i] {
+			continue
+		}
+		if err := g.run(ctx, b, cuts[i-1], cuts[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge decides about a record that failed alone.
+func (g *Guest) judge(ctx context.Context, b *stream.Batch, i int, f *fault, wasFresh bool) error {
+	if !f.alive && !wasFresh {
+		again := g.attempt(ctx, b, i, i+1)
+		if again == nil {
+			if g.events.Innocent != nil {
+				g.events.Innocent()
+			}
+			return nil
+		}
+		f = again
+		if err := g.renew(ctx, f); err != nil {
+			return err
+		}
+	}
+	g.results[i] = result{verdict: abi.Fail, cause: g.cause(f.reason, f.message)}
+	return nil
+}
+
+// renew replaces the instance after a fault that may have spoilt it.
+func (g *Guest) renew(ctx context.Context, f *fault) error {
+	if err := ctx.Err(); err != nil {
+		return err // the worker was told to stop: the records are not to blame, and will be read again
+	}
+	if f.alive {
+		g.fresh = false
+		return nil
+	}
+	if g.events.Trap != nil {
+		g.events.Trap(f.reason)
+	}
+	old := g.instance.module
+	if err := g.start(ctx); err != nil {
+		return fmt.Errorf("replacing the instance after a fault (%s): %w", f.message, joinErrors(err, stream.ErrUnavailable))
+	}
+	return old.Close(ctx)
+}
+
+func (g *Guest) cause(r stream.Reason, message string) *stream.Cause {
+	return &stream.Cause{Step: g.step, Reason: r, Message: message, Plugin: g.plugin.digest}
+}

@@ -1,0 +1,178 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/streamproc/streamproc/runtime/abi"
+	"github.com/streamproc/streamproc/stream"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// Mode is what a step wants of its guest.
+type Mode uint8
+
+// The modes.
+const (
+	Filter    Mode = iota // keep or drop
+	Transform             // none, one or many outputs for each input
+)
+
+// Guest is one instance of a plugin, owned by one worker: it is not safe for concurrent use. Process makes it a step of
+// a pipeline. When a call fails, the instance is replaced, and the record that is to blame is found.
+type Guest struct {
+	plugin *Plugin
+	mode   Mode
+	step   string
+	events Events
+
+	instance instance
+	fresh    bool // the instance has not processed anything yet
+	stack    [2]uint64
+	memory   uint32
+
+	// of the current call
+	ctx                  context.Context
+	calling              int // number of records
+	now                  int64
+	clock                uint64
+	seed                 uint64
+	hostCalls, wasiCalls int
+	random, logged       int
+	suppressed           int
+	reasons              map[int32]string
+
+	// of the current batch; kept for the next
+	todo     []int // indices of the records to hand over
+	rows     []abi.Row
+	results  []result // by index in todo
+	verdicts []abi.Verdict
+	outs     []stream.Record
+	bytes    []byte
+	topic    string
+	topicID  uint16
+	failed   map[int]*stream.Cause
+}
+
+// result is what became of one record: its verdict, and its outputs in outs.
+type result struct {
+	verdict  abi.Verdict
+	first, n int
+	cause    *stream.Cause
+}
+
+// NewGuest starts an instance for one worker.
+func (p *Plugin) NewGuest(ctx context.Context, mode Mode, step string, events Events) (*Guest, error) {
+	switch {
+	case mode == Filter && p.form == maps:
+		return nil, fmt.Errorf("starting plugin %s: it has sp_map, use it as a transform", p.name)
+	case mode == Transform && p.form == filters:
+		return nil, fmt.Errorf("starting plugin %s: it has sp_filter, use it as a filter", p.name)
+	}
+	g := &Guest{plugin: p, mode: mode, step: step, events: events}
+	if err := g.start(ctx); err != nil {
+		return nil, err
+	}
+	p.rt.retain(p.module)
+	return g, nil
+}
+
+// Process hands the flowing records of b to the plugin. It blocks while the guest runs. The records' new slices belong
+// to the batch; those that pass keep their own.
+func (g *Guest) Process(ctx context.Context, b *stream.Batch) error {
+	g.gather(b)
+	for lo := 0; lo < len(g.todo); {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		hi := g.chunk(b, lo)
+		if err := g.run(ctx, b, lo, hi); err != nil {
+			return err
+		}
+		lo = hi
+	}
+	g.settle(b)
+	clear(g.outs)
+	clear(g.results)
+	return nil
+}
+
+// gather lists the records to hand over: those still flowing, without tombstones for the forms that know values only.
+func (g *Guest) gather(b *stream.Batch) {
+	g.todo, g.outs, g.bytes = g.todo[:0], g.outs[:0], g.bytes[:0]
+	g.now = math.MinInt64
+	for i := range b.Records {
+		r := &b.Records[i]
+		if r.Fate != stream.Flowing || r.Value == nil && g.plugin.form != batched {
+			continue
+		}
+		g.todo = append(g.todo, i)
+		g.now = max(g.now, r.Timestamp)
+	}
+	if cap(g.results) < len(g.todo) {
+		g.results = make([]result, len(g.todo))
+	}
+	g.results = g.results[:len(g.todo)]
+}
+
+// chunk returns the end of the longest run of records from lo that fits into one call.
+func (g *Guest) chunk(b *stream.Batch, lo int) int {
+	total := int64(0)
+	for hi := lo; hi < len(g.todo); hi++ {
+		n, entries := size(&b.Records[g.todo[hi]])
+		if total += abi.InputLen(1, n, entries); total > batchLimitBytes && hi > lo {
+			return hi
+		}
+	}
+	return len(g.todo)
+}
+
+// size returns the bytes of a record's key, value and headers, and the number of its headers.
+func size(r *stream.Record) (int64, int) {
+	n := int64(len(r.Key)) + int64(len(r.Value))
+	for i := range r.Headers {
+		n += int64(len(r.Headers[i].Key)) + int64(len(r.Headers[i].Value))
+	}
+	return n, len(r.Headers)
+}
+
+// Close ends the instance, after telling it with sp_close.
+func (g *Guest) Close(ctx context.Context) error {
+	if f := g.instance.closing; f != nil {
+		g.begin(0)
+		// Best effort: a plugin that fails on its way out has no records left to lose.
+		_ = f.CallWithStack(g.context(ctx), g.stack[:])
+	}
+	err := g.instance.module.Close(ctx)
+	return joinErrors(err, g.plugin.rt.release(ctx, g.plugin.module))
+}
+
+// begin resets the budgets before a call for n records.
+func (g *Guest) begin(n int) {
+	g.calling = n
+	g.hostCalls, g.wasiCalls, g.random, g.logged, g.suppressed = 0, 0, 0, 0, 0
+	clear(g.reasons)
+}
+
+// topicNumber returns the number of a topic for the guest; neighbours are mostly of one topic.
+func (g *Guest) topicNumber(topic string) uint16 {
+	if topic == g.topic && topic != "" {
+		return g.topicID
+	}
+	id, ok := g.plugin.topics[topic]
+	if !ok {
+		id = abi.UnknownTopic
+	}
+	g.topic, g.topicID = topic, id
+	return id
+}
+
+func (g *Guest) noteMemory(m api.Memory) {
+	if n := m.Size(); n != g.memory {
+		g.memory = n
+		if g.events.Memory != nil {
+			g.events.Memory(n)
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"unicode/utf16"
+
+	"github.com/streamproc/streamproc/stream"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// hostFunction is one function that guests may import. Each is a GoModuleFunc: reflection costs 28 times as much.
+type hostFunction struct {
+	module, name string
+	sig          signature
+	call         func(g *Guest, m api.Module, stack []uint64)
+}
+
+var hostFunctions = append([]hostFunction{
+	{"sp1", "log", sig("iii:"), hostLog},
+	{"sp1", "error", sig("iii:"), hostError},
+	{"sp1", "metric_add", sig("iI:"), hostMetricAdd},
+	{"sp1", "now_ms", sig(":I"), hostNow},
+	{"env", "abort", sig("iiii:"), hostAbort},
+}, wasiFunctions...)
+
+func hostSignature(module, name string) (signature, bool) {
+	for _, f := range hostFunctions {
+		if f.module == module && f.name == name {
+			return f.sig, true
+		}
+	}
+	return signature{}, false
+}
+
+// guestKey finds the Guest in the context of a call.
+type guestKey struct{}
+
+func installHost(ctx context.Context, e wazero.Runtime) error {
+	for _, module := range []string{"sp1", "env", wasiModule} {
+		b := e.NewHostModuleBuilder(module)
+		for _, f := range hostFunctions {
+			if f.module != module {
+				continue
+			}
+			fn := api.GoModuleFunc(func(ctx context.Context, m api.Module, stack []uint64) {
+				f.call(ctx.Value(guestKey{}).(*Guest), m, stack)
+			})
+			b = b.NewFunctionBuilder().WithGoModuleFunction(fn, f.sig.params, f.sig.results).Export(f.name)
+		}
+		if _, err := b.Instantiate(ctx); err != nil {
+			return fmt.Errorf("installing the host module %s: %w", module, err)
+		}
+	}
+	return nil
+}
+
+// stop ends a call from inside a host function: wazero turns the panic into the error of the call.
+type stop struct {
+	reason  stream.Reason
+	message string
+}
+
+func (s *stop) Error() string { return s.message }
+
+var errExit = &stop{stream.ReasonTrap, "the plugin called proc_exit"}
+
+func (g *Guest) countHostCall() {
+	if g.hostCalls++; g.hostCalls > hostCallsPerRecord*max(1, g.calling) {
+		panic(&stop{stream.ReasonLimit, fmt.Sprintf("more than %d host calls per record", hostCallsPerRecord)})
+	}
+}
+
+func u32(v uint64) uint32 { return uint32(v) }
+
+// read returns a view of guest memory; it is good until the guest runs on.
+func read(m api.Module, ptr, n uint64) ([]byte, bool) {
+	if m.Memory() == nil {
+		return nil, false
+	}
+	return m.Memory().Read(u32(ptr), u32(n))
+}
+
+func hostLog(g *Guest, m api.Module, stack []uint64) {
+	g.countHostCall()
+	if b, ok := read(m, stack[1], stack[2]); ok {
+		g.log(u32(stack[0]), b)
+	}
+}
+
+func hostError(g *Guest, m api.Module, stack []uint64) {
+	g.countHostCall()
+	b, ok := read(m, stack[1], stack[2])
+	index := int32(u32(stack[0]))
+	if !ok || index < -1 || int(index) >= g.calling {
+		return
+	}
+	if g.reasons == nil {
+		g.reasons = map[int32]string{}
+	}
+	g.reasons[index] = escape(b, reasonBytes)
+}
+
+func hostMetricAdd(g *Guest, _ api.Module, stack []uint64) {
+	g.countHostCall()
+	if id := u32(stack[0]); int64(id) < int64(len(g.plugin.metrics)) && g.events.Metric != nil {
+		g.events.Metric(g.plugin.metrics[id], int64(stack[1]))
+	}
+}
+
+func hostNow(g *Guest, _ api.Module, stack []uint64) { stack[0] = uint64(g.now) }
+
+// hostAbort is how AssemblyScript reports a failed assertion: a UTF-16 message, whose length in bytes stands before it.
+func hostAbort(_ *Guest, m api.Module, stack []uint64) {
+	text := "abort"
+	if b, ok := utf16At(m, u32(stack[0])); ok {
+		text = "abort: " + escape(b, reasonBytes)
+	}
+	panic(&stop{stream.ReasonTrap, fmt.Sprintf("%s (line %d)", text, u32(stack[2]))})
+}
+
+func utf16At(m api.Module, ptr uint32) ([]byte, bool) {
+	if ptr < 4 || m.Memory() == nil {
+		return nil, false
+	}
+	n, ok := m.Memory().ReadUint32Le(ptr - 4)
+	if !ok {
+		return nil, false
+	}
+	b, ok := m.Memory().Read(ptr, min(n, 2*reasonBytes))
+	if !ok {
+		return nil, false
+	}
+	units := make([]uint16, len(b)/2)
+	for i := range units {
+		units[i] = uint16(b[2*i]) | uint16(b[2*i+1])<<8
+	}
+	return []byte(string(utf16.Decode(units))), true
+}
+
+func stopOf(err error) (*stop, bool) {
+	var s *stop
+	ok := errors.As(err, &s)
+	return s, ok
+}

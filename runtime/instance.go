@@ -1,0 +1,152 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/streamproc/streamproc/runtime/abi"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// instance is a module that runs, with the functions that we call.
+type instance struct {
+	module               api.Module
+	alloc, call, closing api.Function
+	mask                 uint32 // columns that the guest wants
+}
+
+func joinErrors(errs ...error) error { return errors.Join(errs...) }
+
+// context returns ctx with the guest in it, for the host functions. It is kept while ctx stays the same.
+func (g *Guest) context(ctx context.Context) context.Context {
+	if g.ctx == nil || g.ctx.(*guestContext).Context != ctx {
+		g.ctx = &guestContext{ctx, g}
+	}
+	return g.ctx
+}
+
+type guestContext struct {
+	context.Context
+	guest *Guest
+}
+
+// Value finds the guest without a walk up the contexts.
+func (c *guestContext) Value(key any) any {
+	if _, ok := key.(guestKey); ok {
+		return c.guest
+	}
+	return c.Context.Value(key)
+}
+
+// start makes a fresh instance: instantiate, initialise, configure.
+func (g *Guest) start(ctx context.Context) error {
+	p := g.plugin
+	g.begin(0)
+	g.seed, g.clock = 0, 0
+	ctx, cancel := g.deadline(g.context(ctx))
+	defer cancel()
+	m, err := p.module.engine.InstantiateModule(ctx, p.module.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	if err != nil {
+		return fmt.Errorf("starting plugin %s: %w", p.name, err)
+	}
+	if err := g.initialise(ctx, m); err != nil {
+		return joinErrors(fmt.Errorf("starting plugin %s: %w", p.name, err), m.Close(ctx))
+	}
+	g.fresh = true
+	g.noteMemory(m.Memory())
+	return nil
+}
+
+func (g *Guest) initialise(ctx context.Context, m api.Module) error {
+	for _, name := range []string{"_initialize", "__wasm_call_ctors", "_start"} {
+		f := m.ExportedFunction(name)
+		if f == nil {
+			continue
+		}
+		if _, err := f.Call(ctx); errors.Is(err, errExit) {
+			return fmt.Errorf("%s called proc_exit: build it as a reactor, not as a command", name)
+		} else if err != nil {
+			return fmt.Errorf("calling %s: %w", name, err)
+		}
+		break
+	}
+	g.instance = instance{
+		module: m, alloc: m.ExportedFunction("sp_alloc"), call: m.ExportedFunction(string(g.plugin.form)),
+		closing: m.ExportedFunction("sp_close"), mask: abi.AllColumns,
+	}
+	if err := g.configure(ctx, m); err != nil {
+		return err
+	}
+	if f := m.ExportedFunction("sp_needs"); f != nil {
+		r, err := f.Call(ctx)
+		if err != nil {
+			return fmt.Errorf("calling sp_needs: %w", err)
+		}
+		g.instance.mask = uint32(r[0]) & abi.AllColumns
+	}
+	return nil
+}
+
+// configure calls sp_init, if there is one.
+func (g *Guest) configure(ctx context.Context, m api.Module) error {
+	f := m.ExportedFunction("sp_init")
+	if f == nil {
+		return nil
+	}
+	config := g.plugin.config
+	view, ptr, err := g.arena(ctx, len(config))
+	if err != nil {
+		return fmt.Errorf("handing over the configuration: %w", err)
+	}
+	copy(view, config)
+	r, err := f.Call(ctx, uint64(ptr), uint64(len(config)))
+	if err != nil {
+		return fmt.Errorf("calling sp_init: %w", err)
+	}
+	if code := int32(uint32(r[0])); code != 0 {
+		return fmt.Errorf("sp_init refused the configuration with %d: %s", code, g.reasonFor(-1))
+	}
+	return nil
+}
+
+// errRefused is sp_alloc returning 0.
+var errRefused = errors.New("sp_alloc returned 0")
+
+// arena asks the guest for n bytes, and returns a view of them that is good until the guest's next call.
+func (g *Guest) arena(ctx context.Context, n int) ([]byte, uint32, error) {
+	g.stack[0] = uint64(n)
+	if err := g.instance.alloc.CallWithStack(ctx, g.stack[:]); err != nil {
+		return nil, 0, err
+	}
+	ptr := uint32(g.stack[0])
+	if ptr == 0 {
+		return nil, 0, fmt.Errorf("%w for %d bytes", errRefused, n)
+	}
+	view, ok := g.instance.module.Memory().Read(ptr, uint32(n))
+	if !ok {
+		return nil, 0, &breach{fmt.Sprintf("sp_alloc(%d) returned %d, which is beyond the memory of %d bytes",
+			n, ptr, g.instance.module.Memory().Size())}
+	}
+	return view, ptr, nil
+}
+
+// breach is a guest that does not keep to the ABI.
+type breach struct{ message string }
+
+func (b *breach) Error() string { return b.message }
+
+func (g *Guest) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if g.plugin.limits.Deadline == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, g.plugin.limits.Deadline)
+}
+
+func (g *Guest) reasonFor(index int32) string {
+	if s, ok := g.reasons[index]; ok {
+		return s
+	}
+	return "the plugin gave no reason"
+}

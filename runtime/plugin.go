@@ -1,0 +1,106 @@
+package runtime
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/streamproc/streamproc/stream"
+)
+
+// Source is a plugin as configured: the bytes of its module and what belongs to them.
+type Source struct {
+	Name    string
+	Bytes   []byte // the bytes that are hashed are the bytes that are run
+	SHA256  string // hex; if set, other bytes are refused
+	Config  json.RawMessage
+	Limits  Limits
+	Topics  []string // input topics, by the number the guest sees
+	Outputs []Output // named outputs; an output n of the guest is Outputs[n-1]
+	Metrics []string // names of the counters of sp1.metric_add
+}
+
+// Output is a named output and the sink that it leads to.
+type Output struct {
+	Name string
+	Sink stream.Sink
+}
+
+// Plugin is a compiled, checked module with its configuration. It is safe for concurrent use.
+type Plugin struct {
+	rt      *Runtime
+	module  *module
+	name    string
+	digest  string
+	form    form
+	config  []byte
+	limits  Limits
+	topics  map[string]uint16
+	outputs []Output
+	metrics []string
+}
+
+// Load checks and compiles a plugin. Bytes that are in use already are not compiled again. It blocks while another
+// plugin is compiled; the engine's compiler does not honour ctx.
+func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
+	limits, err := s.Limits.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
+	}
+	digest := sha256.Sum256(s.Bytes)
+	p := &Plugin{rt: rt, name: s.Name, digest: hex.EncodeToString(digest[:]), limits: limits, outputs: s.Outputs, metrics: s.Metrics}
+	if s.SHA256 != "" && !strings.EqualFold(s.SHA256, p.digest) {
+		return nil, fmt.Errorf("loading plugin %s: %w: it is %s, %s is wanted", s.Name, ErrDigest, p.digest, s.SHA256)
+	}
+	if err := checkBinary(s.Bytes); err != nil {
+		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
+	}
+	if p.config, err = configFor(s); err != nil {
+		return nil, fmt.Errorf("configuring plugin %s: %w", s.Name, err)
+	}
+	p.topics = make(map[string]uint16, len(s.Topics))
+	for i, t := range s.Topics {
+		p.topics[t] = uint16(i)
+	}
+	if p.module, err = rt.compile(ctx, moduleKey{limits.variant(), digest}, s.Bytes); err != nil {
+		return nil, fmt.Errorf("compiling plugin %s: %w", s.Name, err)
+	}
+	if p.form, err = checkContract(p.module.compiled); err != nil {
+		rt.release(ctx, p.module)
+		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
+	}
+	return p, nil
+}
+
+// configFor is the JSON document for sp_init.
+func configFor(s Source) ([]byte, error) {
+	doc := struct {
+		Plugin  string          `json:"plugin"`
+		Config  json.RawMessage `json:"config"`
+		Topics  []string        `json:"topics"`
+		Outputs []string        `json:"outputs"`
+		Metrics []string        `json:"metrics"`
+	}{s.Name, s.Config, append([]string{}, s.Topics...), []string{}, append([]string{}, s.Metrics...)}
+	if len(s.Config) == 0 {
+		doc.Config = json.RawMessage("{}")
+	}
+	for _, o := range s.Outputs {
+		doc.Outputs = append(doc.Outputs, o.Name)
+	}
+	return json.Marshal(doc)
+}
+
+// Name returns the name given in Source.
+func (p *Plugin) Name() string { return p.name }
+
+// Digest returns the hex SHA-256 of the module.
+func (p *Plugin) Digest() string { return p.digest }
+
+// MemoryBytes returns the most memory that one guest may take.
+func (p *Plugin) MemoryBytes() int64 { return p.limits.MemoryBytes }
+
+// Close lets go of the plugin. Its guests live on; the machine code goes with the last of them.
+func (p *Plugin) Close(ctx context.Context) error { return p.rt.release(ctx, p.module) }
