@@ -1,0 +1,25 @@
+package bench
+
+import "fmt"
+
+// configuration is what a user would write for a scenario: defaults wherever there are any.
+func configuration(scenario, broker, redis, plugin, name, in, out string) string {
+	c := fmt.Sprintf("version: 1\nresources:\n  kafka: { main: { brokers: [%q] } }\n", broker)
+	if dedups(scenario) {
+		c += fmt.Sprintf("  redis: { state: { addrs: [%q] } }\n", redis)
+	}
+	if discounts(scenario) {
+		c += fmt.Sprintf("  plugins: { price: { wasm: %q } }\n", plugin)
+	}
+	c += fmt.Sprintf("pipelines:\n  %s:\n    commit_interval: %s\n    source: { topics: [%q], start: earliest }\n", name, commitInterval, in)
+	if discounts(scenario) {
+		c += "    steps:\n"
+	}
+	if dedups(scenario) {
+		c += "      - dedup: { key: $.id, window: 24h }\n"
+	}
+	if discounts(scenario) {
+		c += "      - transform: { plugin: price }\n"
+	}
+	return c + fmt.Sprintf("    sinks: { out: { topic: %q } }\nadmin: { listen: \"127.0.0.1:0\" }\n", out)
+}
