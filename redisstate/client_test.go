@@ -199,4 +199,3 @@ func FuzzAnswers(f *testing.F) {
 		}
 	})
 }
-

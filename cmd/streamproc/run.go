@@ -44,7 +44,9 @@ func run(cmd *cobra.Command, paths, only []string) error {
 	if err != nil {
 		return &exit{exitInvalid, err}
 	}
-	ctx, stop := signals(context.Background(), func(s os.Signal) { log.Warn("a reload is not available in this version; restart to take up a new configuration", "signal", s.String()) })
+	ctx, stop := signals(context.Background(), func(s os.Signal) {
+		log.Warn("a reload is not available in this version; restart to take up a new configuration", "signal", s.String())
+	})
 	defer stop()
 	log.Info("running", "pipelines", len(d.Status()))
 	err = d.Run(ctx)
