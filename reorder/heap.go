@@ -1,0 +1,77 @@
+package reorder
+
+// heap is a binary heap; less decides what is at the top.
+type heap[T any] struct {
+	items []T
+	less  func(a, b T) bool
+}
+
+func (h *heap[T]) len() int { return len(h.items) }
+
+func (h *heap[T]) top() T { return h.items[0] }
+
+func (h *heap[T]) push(v T) {
+	h.items = append(h.items, v)
+	for i := len(h.items) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !h.less(h.items[i], h.items[up]) {
+			return
+		}
+		h.items[i], h.items[up] = h.items[up], h.items[i]
+		i = up
+	}
+}
+
+func (h *heap[T]) pop() T {
+	var zero T
+	v, last := h.items[0], len(h.items)-1
+	h.items[0], h.items[last] = h.items[last], zero
+	h.items = h.items[:last]
+	for i := 0; ; {
+		down := 2*i + 1
+		if down >= last {
+			return v
+		}
+		if right := down + 1; right < last && h.less(h.items[right], h.items[down]) {
+			down = right
+		}
+		if !h.less(h.items[down], h.items[i]) {
+			return v
+		}
+		h.items[i], h.items[down] = h.items[down], h.items[i]
+		i = down
+	}
+}
+
+// floor keeps count of the inputs that are held, and knows the lowest. Several held records may be of one input.
+type floor struct {
+	counts  map[int64]int
+	offsets heap[int64] // may hold offsets that are no longer held
+}
+
+func newFloor() floor {
+	return floor{counts: map[int64]int{}, offsets: heap[int64]{less: func(a, b int64) bool { return a < b }}}
+}
+
+func (f *floor) hold(offset int64) {
+	if f.counts[offset]++; f.counts[offset] == 1 {
+		f.offsets.push(offset)
+	}
+}
+
+func (f *floor) release(offset int64) {
+	if f.counts[offset]--; f.counts[offset] == 0 {
+		delete(f.counts, offset)
+	}
+}
+
+// lowest returns how many inputs are held and the lowest of their offsets.
+func (f *floor) lowest() (inputs int, offset int64) {
+	for f.offsets.len() > 0 && f.counts[f.offsets.top()] == 0 {
+		f.offsets.pop()
+	}
+	if f.offsets.len() == 0 {
+		return 0, 0
+	}
+	return len(f.counts), f.offsets.top()
+}

@@ -1,0 +1,218 @@
+package reorder
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+
+	"github.com/streamproc/streamproc/stream"
+)
+
+// Open takes the partition over at the last committed checkpoint. What the store has forgotten is derived again.
+func (s *Sequence) Open(ctx context.Context, a stream.Assignment) error {
+	key := stream.StateKey{Partition: a.Partition, TopicID: a.TopicID}
+	l := newLane(key, max(a.Commit.Head, a.Commit.Floor), a.Commit.Nonce, s.Now())
+	l.clock = max(l.clock, a.Commit.Watermark)
+	if a.Commit.Floor < 0 {
+		l.clock = math.MinInt64
+	}
+	if err := s.takeOver(ctx, l, a); err != nil {
+		return fmt.Errorf("reorder step %s: opening partition %s: %w", s.Name, a.Partition, err)
+	}
+	s.lanes[a.Partition] = l
+	return nil
+}
+
+func (s *Sequence) takeOver(ctx context.Context, l *lane, a stream.Assignment) error {
+	var b [8]byte
+	rand.Read(b[:])
+	token := hex.EncodeToString(b[:])
+	err := s.Store.Recover(ctx, l.key, token, l.nonce)
+	switch {
+	case err != nil && !errors.Is(err, stream.ErrLost):
+		return fmt.Errorf("recovering checkpoint %q: %w", l.nonce, err)
+	case a.Commit.Floor < 0 && err == nil:
+		return nil
+	case a.Commit.Floor < 0: // state of an earlier life of the group: nothing is committed that needs it
+		return s.restore(ctx, l, token, map[string]*keyState{})
+	case err == nil && l.nonce != "":
+		return nil
+	}
+	now, err := a.History.Committed(ctx)
+	if err != nil {
+		return fmt.Errorf("asking for the commit again: %w", err)
+	}
+	if now.Nonce != l.nonce {
+		return fmt.Errorf("the commit has moved on from checkpoint %q to %q: %w", l.nonce, now.Nonce, stream.ErrStale)
+	}
+	return s.repair(ctx, l, token, a)
+}
+
+// repair does what the policy says about state that the store has forgotten.
+func (s *Sequence) repair(ctx context.Context, l *lane, token string, a stream.Assignment) error {
+	keys := map[string]*keyState{}
+	switch s.OnStateLoss {
+	case Halt:
+		return fmt.Errorf("the store has forgotten checkpoint %q: %w", l.nonce, stream.ErrHalt)
+	case Rebuild:
+		var err error
+		if keys, err = s.derive(ctx, l, a); err != nil {
+			return fmt.Errorf("deriving the next sequences again: %w", err)
+		}
+	}
+	if err := s.restore(ctx, l, token, keys); err != nil {
+		return err
+	}
+	if s.Events.Rebuilt != nil {
+		s.Events.Rebuilt(a.Partition, len(keys), s.OnStateLoss)
+	}
+	return nil
+}
+
+func (s *Sequence) restore(ctx context.Context, l *lane, token string, keys map[string]*keyState) error {
+	err := s.Store.Restore(ctx, l.key, token, l.nonce, func(yield func(string, int64) bool) {
+		for name, k := range keys {
+			if k.known && !yield(name, k.next) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("restoring %d keys: %w", len(keys), err)
+	}
+	return nil
+}
+
+// derive finds the next sequence of every key from the retained log.
+//
+// Below the floor everything is settled, so next is above the greatest sequence there. The records of [floor, head) were
+// polled before the commit, and get their turns again, with the same stream time; gaps that ended because the wall clock
+// moved it are ended once more up to the committed watermark. What results is never above what it was, so no record is
+// taken for settled that is not. The lowest that then waits may be above the committed floor: the commit was made while
+// [floor, head) was being read again. It may not be below.
+//
+// A key of which nothing is retained below the floor starts again at First. A gap that ended because too much was held
+// (max_buffered) is found again only if as much is held again.
+func (s *Sequence) derive(ctx context.Context, l *lane, a stream.Assignment) (map[string]*keyState, error) {
+	d := &derivation{floor: a.Commit.Floor, limit: rebuildKeysLimit}
+	d.step = Sequence{Config: s.Config}
+	d.step.Events = Events{}
+	d.lane = newLane(l.key, math.MaxInt64, "", s.Now())
+	d.step.lanes = map[stream.Partition]*lane{a.Partition: d.lane}
+	start, err := a.History.Replay(ctx, -1, l.head, d.visit)
+	if err != nil {
+		return nil, err
+	}
+	if start > a.Commit.Floor && a.Commit.Floor < l.head {
+		return nil, fmt.Errorf("the log is retained from offset %d only, and the floor is %d: %w", start, a.Commit.Floor, stream.ErrHalt)
+	}
+	if err := d.end(a.Commit.Watermark); err != nil {
+		return nil, err
+	}
+	if n, floor := d.lane.floor.lowest(); n > 0 && floor < a.Commit.Floor {
+		return nil, fmt.Errorf("the log gives floor %d, and %d was committed: %w", floor, a.Commit.Floor, stream.ErrHalt)
+	}
+	return maps.Clone(d.lane.keys), nil
+}
+
+// derivation is a step at work on the past.
+type derivation struct {
+	step  Sequence
+	lane  *lane
+	floor int64
+	limit int
+}
+
+func (d *derivation) visit(b *stream.Batch) error {
+	now := d.step.Now()
+	d.step.out.reset(b)
+	defer d.step.out.finish()
+	for i := range b.Records {
+		r := &b.Records[i]
+		k, sequence, err := d.step.place(d.lane, r)
+		if err != nil {
+			d.step.out.keep(i)
+			continue
+		}
+		if len(d.lane.keys) > d.limit {
+			return fmt.Errorf("there are more than %d keys: %w", d.limit, stream.ErrHalt)
+		}
+		d.lane.observe(r.Timestamp, now)
+		if r.Origin.Offset < d.floor {
+			d.settled(k, sequence)
+			continue
+		}
+		if !k.loaded {
+			d.step.baseline(k, 0, false)
+		}
+		d.step.offer(d.lane, i, turn{k, sequence}, now)
+		if err := d.step.expire(d.lane, i, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settled notes a record below the floor.
+func (d *derivation) settled(k *keyState, sequence int64) {
+	if !k.loaded {
+		d.step.baseline(k, 0, false)
+	}
+	if !k.known || sequence >= k.next {
+		k.known, k.next = true, sequence+1
+	}
+}
+
+// end ends the gaps that were over by the time of the commit.
+func (d *derivation) end(watermark int64) error {
+	d.step.out.reset(new(stream.Batch))
+	defer d.step.out.finish()
+	d.lane.clock = max(d.lane.clock, watermark)
+	return d.step.expire(d.lane, -1, d.step.Now())
+}
+
+// Prepare stores what changed since the last commit, under the nonce that the next one will name.
+func (s *Sequence) Prepare(ctx context.Context, nonce string, ps []stream.Partition) error {
+	redos := make([]stream.Redo, 0, len(ps))
+	for _, p := range ps {
+		l := s.lanes[p]
+		if l == nil {
+			return fmt.Errorf("reorder step %s: partition %s was not opened", s.Name, p)
+		}
+		r := stream.Redo{Key: l.key, Prev: l.nonce, Nonce: nonce, Keys: make([]string, len(l.dirty)), Next: make([]int64, len(l.dirty))}
+		for i, k := range l.dirty {
+			r.Keys[i], r.Next[i] = k.name, k.next
+		}
+		redos = append(redos, r)
+	}
+	if err := s.Store.Step(ctx, redos); err != nil {
+		return fmt.Errorf("reorder step %s: storing checkpoint %s: %w", s.Name, nonce, err)
+	}
+	for i := range redos {
+		if err := redos[i].Err; err != nil {
+			return fmt.Errorf("reorder step %s: storing checkpoint %s of partition %s: %w", s.Name, nonce, redos[i].Key.Partition, err)
+		}
+	}
+	return nil
+}
+
+// Committed makes the checkpoint the one that the next follows.
+func (s *Sequence) Committed(nonce string, ps []stream.Partition) {
+	for _, p := range ps {
+		l := s.lanes[p]
+		if l == nil {
+			continue
+		}
+		l.nonce = nonce
+		for i, k := range l.dirty {
+			k.dirty = false
+			l.dirty[i] = nil
+		}
+		l.dirty = l.dirty[:0]
+		l.trim(keysLimit)
+	}
+}
