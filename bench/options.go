@@ -25,7 +25,7 @@ type Options struct {
 }
 
 // DefaultPlugin is the plugin of q1, from the root of the source.
-const DefaultPlugin = "plugins/examples/bid-price/bid-price.wasm"
+const DefaultPlugin = "plugins/examples/bid-price/bid_price.wasm"
 
 const (
 	defaultRecords = 500_000

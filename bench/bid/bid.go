@@ -11,8 +11,9 @@ import (
 const Size = 227
 
 const (
-	auctions = 1000 // keys: enough to spread evenly over four partitions, few enough that each has an order to keep
-	filler   = "the quick brown fox jumps over the lazy dog while sixty zippers were quickly picked from the woven jute bag"
+	timeLayout = "2006-01-02T15:04:05.000Z"
+	auctions   = 1000 // keys: enough to spread evenly over four partitions, few enough that each has an order to keep
+	filler     = "the quick brown fox jumps over the lazy dog while sixty zippers were quickly picked from the woven jute bag"
 )
 
 var (
@@ -29,32 +30,50 @@ func Price(n int64) int64 { return 100 + int64(mix(n, 2)%9_999_900) }
 // Append appends bid n as JSON to b.
 func Append(b []byte, n int64) []byte {
 	start := len(b)
-	b = appendHead(b, n)
+	b = strconv.AppendInt(append(b, `{"id":"`...), n, 10)
+	b = appendParties(append(b, `",`...), n)
 	b = strconv.AppendInt(b, Price(n), 10)
 	return appendTail(b, n, start)
 }
 
-// appendHead writes what comes before the price. The id is first, so that a judge finds it without parsing.
-func appendHead(b []byte, n int64) []byte {
-	b = strconv.AppendInt(append(b, `{"id":"`...), n, 10)
-	b = strconv.AppendInt(append(b, `","auction":`...), auction(n), 10)
+// AppendEuro appends to b what query 1 makes of bid n: fewer fields, and the price times 0.908, to the thousandth.
+func AppendEuro(b []byte, n int64) []byte {
+	b = append(b, '{')
+	b = appendParties(b, n)
+	thousandths := Price(n) * 908
+	b = strconv.AppendInt(b, thousandths/1000, 10)
+	b = strconv.AppendInt(append(b, '.'), 1000+thousandths%1000, 10)
+	b = append(b[:len(b)-4], b[len(b)-3:]...) // the 1 that kept the zeros
+	b = append(append(b, `,"channel":"`...), channel(n)...)
+	return append(appendTime(append(b, '"'), n), '}')
+}
+
+// appendParties writes who bids for what, up to the price.
+func appendParties(b []byte, n int64) []byte {
+	b = strconv.AppendInt(append(b, `"auction":`...), auction(n), 10)
 	b = strconv.AppendUint(append(b, `,"bidder":`...), 2000+mix(n, 3)%8000, 10)
 	return append(b, `,"price":`...)
 }
 
-// appendTail writes what comes after the price and fills the bid, begun at start, up to Size. The filling depends on the
-// length of the bid's own price, not on what stands in b.
+// appendTail writes what comes after the price, and fills the bid, which begins at start, up to Size.
 func appendTail(b []byte, n int64, start int) []byte {
-	b = append(append(b, `,"channel":"`...), channels[mix(n, 4)%uint64(len(channels))]...)
+	b = append(append(b, `,"channel":"`...), channel(n)...)
 	b = strconv.AppendUint(append(b, `","url":"https://www.nexmark.com/item/`...), mix(n, 5)%100_000, 10)
-	b = append(b, `","dateTime":"`...)
-	b = epoch.Add(time.Duration(n)*time.Millisecond).AppendFormat(b, "2006-01-02T15:04:05.000Z")
-	b = append(b, `","extra":"`...)
+	b = appendTime(append(b, '"'), n)
+	b = append(b, `,"extra":"`...)
 	if room := Size - (len(b) - start) - len(`"}`); room > 0 {
 		b = append(b, filler[:min(room, len(filler))]...)
 	}
 	return append(b, `"}`...)
 }
+
+// appendTime writes the time of bid n. Bids are a millisecond apart, so it also tells them apart.
+func appendTime(b []byte, n int64) []byte {
+	b = append(b, `,"dateTime":"`...)
+	return append(epoch.Add(time.Duration(n)*time.Millisecond).AppendFormat(b, timeLayout), '"')
+}
+
+func channel(n int64) string { return channels[mix(n, 4)%uint64(len(channels))] }
 
 func auction(n int64) int64 { return 1000 + int64(mix(n, 1)%auctions) }
 

@@ -3,6 +3,7 @@ package bid
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -58,15 +59,11 @@ func output(discount bool) []arrival {
 	for n := range int64(bids) {
 		v := string(Append(nil, n))
 		if discount {
-			v = reprice(v, n, float64(Price(n))*0.908)
+			v = string(AppendEuro(nil, n))
 		}
 		out = append(out, arrival{int32(auction(n) % 4), string(Key(n)), v})
 	}
 	return out
-}
-
-func reprice(v string, n int64, price float64) string {
-	return strings.Replace(v, fmt.Sprintf(`"price":%d`, Price(n)), fmt.Sprintf(`"price":%.3f`, price), 1)
 }
 
 func judge(out []arrival, discount bool) Verdict {
@@ -102,10 +99,13 @@ func TestJudgeFindsEachFault(t *testing.T) {
 		{"reordered", func(o []arrival) []arrival { a, b := sameKey(t, o); o[a], o[b] = o[b], o[a]; return o }, Verdict{Misordered: 1}},
 		{"moved", func(o []arrival) []arrival { _, b := sameKey(t, o); o[b].partition++; return o }, Verdict{Misordered: 1}},
 		{"altered value", func(o []arrival) []arrival {
-			o[7].value = strings.Replace(o[7].value, "fox", "cat", 1)
+			o[7].value = strings.Replace(o[7].value, "bidder", "bitter", 1)
 			return o
 		}, Verdict{Altered: 1}},
-		{"wrong price", func(o []arrival) []arrival { o[7].value = reprice(string(Append(nil, 7)), 7, 1); return o }, Verdict{Altered: 1}},
+		{"wrong price", func(o []arrival) []arrival {
+			o[7].value = strings.Replace(o[7].value, `"price":`, `"price":1`, 1)
+			return o
+		}, Verdict{Altered: 1}},
 		{"altered key", func(o []arrival) []arrival { o[7].key = "x"; return o }, Verdict{Altered: 1}},
 		{"rubbish", func(o []arrival) []arrival { o[7].value = "rubbish"; return o }, Verdict{Lost: 1, Altered: 1}},
 	} {
@@ -128,27 +128,29 @@ func TestJudgeWantsTheDiscount(t *testing.T) {
 	}
 }
 
-func TestJudgeAcceptsFieldsInAnotherOrder(t *testing.T) {
-	out := output(true)
-	for i, a := range out {
-		var m map[string]any
-		if err := json.Unmarshal([]byte(a.value), &m); err != nil {
+func TestEuroBidKeepsItsFieldsAndMultipliesItsPrice(t *testing.T) {
+	for n := range int64(2000) {
+		var bid, euro map[string]any
+		if err := json.Unmarshal(Append(nil, n), &bid); err != nil {
 			t.Fatal(err)
 		}
-		b, err := json.Marshal(m)
-		if err != nil {
-			t.Fatal(err)
+		if err := json.Unmarshal(AppendEuro(nil, n), &euro); err != nil {
+			t.Fatalf("%v: %s", err, AppendEuro(nil, n))
 		}
-		out[i].value = string(b)
-	}
-	if got := judge(out, true); got != (Verdict{}) {
-		t.Fatalf("%+v", got)
+		if price := bid["price"].(float64) * 0.908; math.Abs(euro["price"].(float64)-price) > 1e-6 {
+			t.Fatalf("bid %d: price %v, want %v", n, euro["price"], price)
+		}
+		for _, name := range []string{"auction", "bidder", "channel", "dateTime"} {
+			if euro[name] != bid[name] {
+				t.Fatalf("bid %d: %s is %v, want %v", n, name, euro[name], bid[name])
+			}
+		}
 	}
 }
 
 func FuzzJudge(f *testing.F) {
 	f.Add([]byte("1000"), Append(nil, 3))
-	f.Add([]byte{}, []byte(`{"id":"-1"}`))
+	f.Add([]byte{}, []byte(`"dateTime":"2025-12-31T23:59:59.999Z"`))
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		j := NewJudge(100, true)
 		j.Arrived(0, key, value)
