@@ -149,6 +149,11 @@ func (b *builder) load(ctx context.Context, steps []config.Step) error {
 				return fmt.Errorf("step %s: %w", st.Name, err)
 			}
 		}
+		if st.Reorder != nil && st.Reorder.Sequence != "" {
+			if err := b.store(st.Reorder.Store); err != nil {
+				return fmt.Errorf("step %s: %w", st.Name, err)
+			}
+		}
 		if st.Route != nil {
 			for _, r := range st.Route.Rules {
 				if err := b.load(ctx, r.Steps); err != nil {

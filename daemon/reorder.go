@@ -1,13 +1,52 @@
 package daemon
 
 import (
-	"errors"
-
 	"github.com/streamproc/streamproc/config"
+	"github.com/streamproc/streamproc/expr"
 	"github.com/streamproc/streamproc/pipeline"
+	"github.com/streamproc/streamproc/redisstate"
+	"github.com/streamproc/streamproc/reorder"
+	"github.com/streamproc/streamproc/stream"
+)
+
+var (
+	_ pipeline.Holder       = (*reorder.Sequence)(nil)
+	_ pipeline.Ticker       = (*reorder.Sequence)(nil)
+	_ pipeline.Checkpointed = (*reorder.Sequence)(nil)
+	_ pipeline.Holder       = (*reorder.Time)(nil)
+	_ pipeline.Ticker       = (*reorder.Time)(nil)
+	_ reorder.Store         = (*redisstate.Space)(nil)
 )
 
 // reorder makes the step that restores order.
-func (b *builder) reorder(*config.Step) (pipeline.Step, error) {
-	return nil, errors.New("reorder is not available in this build")
+func (b *builder) reorder(st *config.Step) (pipeline.Step, error) {
+	r := st.Reorder
+	c := reorder.Config{Name: st.Name, First: r.First, Any: r.FirstAny, MaxWait: r.MaxWait, MaxBuffered: r.MaxBuffered, IdleTimeout: r.IdleTimeout,
+		MaxFuture: r.MaxFuture, OnGap: reorder.OnGap(r.OnGap), Late: reorder.Late(r.Late), Side: b.numbers[r.Side], OnStateLoss: reorder.StateLoss(r.OnStateLoss),
+		Events: reorder.Events{
+			Gap: func(p stream.Partition, action string) {
+				b.log.Warn("a gap in the sequence has timed out", "step", st.Name, "partition", p.String(), "action", action)
+			},
+			Rebuilt: func(p stream.Partition, keys int, how reorder.StateLoss) {
+				b.log.Warn("reorder state was lost and repaired", "step", st.Name, "partition", p.String(), "keys", keys, "how", string(how))
+			},
+		}}
+	if r.Time != "" {
+		at, err := expr.ParsePath(r.Time)
+		if err != nil {
+			return nil, err
+		}
+		c.Time = at.Time
+		return reorder.NewTime(c)
+	}
+	key, err := expr.ParsePath(r.Key)
+	if err != nil {
+		return nil, err
+	}
+	sequence, err := expr.ParsePath(r.Sequence)
+	if err != nil {
+		return nil, err
+	}
+	c.Key, c.Sequence, c.Store = key.Key, sequence.Int64, b.stores[r.Store].Space(b.cfg.Name, st.Name)
+	return reorder.NewSequence(c)
 }
