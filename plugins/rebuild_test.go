@@ -1,0 +1,37 @@
+//go:build toolchains
+
+package plugins
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/streamproc/streamproc/runtime"
+)
+
+// TestRebuiltExamplesBehaveAsCommitted builds every example from source. It needs clang-19, Rust with wasm32-wasip1, Go
+// and Node, and fails without them.
+func TestRebuiltExamplesBehaveAsCommitted(t *testing.T) {
+	if out, err := exec.Command("make", "all").CombinedOutput(); err != nil {
+		t.Fatalf("building: %v\n%s", err, out)
+	}
+	modules, err := filepath.Glob("examples/*/*.wasm")
+	if err != nil || len(modules) == 0 {
+		t.Fatalf("no modules found: %v", err)
+	}
+	rt, err := runtime.New(context.Background(), runtime.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close(context.Background())
+	for _, m := range modules {
+		in := file(t, filepath.Join(filepath.Dir(m), "in.jsonl"))
+		committed, rebuilt := run(t, rt, file(t, m), in), run(t, rt, file(t, filepath.Join("build", filepath.Base(m))), in)
+		if committed != rebuilt || strings.TrimSpace(rebuilt) == "" {
+			t.Errorf("%s: rebuilt\n%s\ncommitted\n%s", m, rebuilt, committed)
+		}
+	}
+}

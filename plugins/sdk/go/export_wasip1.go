@@ -1,0 +1,46 @@
+package sp1
+
+import (
+	"unsafe"
+
+	"github.com/streamproc/streamproc/runtime/abi"
+)
+
+var (
+	arena []byte // reachable from here, so that the collector leaves it
+	out   abi.Answer
+)
+
+//go:wasmimport sp1 error
+func spError(index int32, ptr unsafe.Pointer, n uint32)
+
+func report(i int, text string) {
+	spError(int32(i), unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))
+}
+
+//go:wasmexport sp_abi_v1
+func spMarker() {}
+
+//go:wasmexport sp_alloc
+func spAlloc(n uint32) uint32 {
+	if int(n) > len(arena) {
+		arena = make([]byte, n+n/2)
+	}
+	return uint32(uintptr(unsafe.Pointer(unsafe.SliceData(arena))))
+}
+
+//go:wasmexport sp_process
+func spProcess(_, n uint32) int64 {
+	if err := Process(arena[:n], &out, report); err != nil {
+		report(-1, err.Error())
+		return -1
+	}
+	if out.Len() == 0 {
+		return 0
+	}
+	b := out.Bytes()
+	if b == nil {
+		return -1
+	}
+	return int64(uintptr(unsafe.Pointer(unsafe.SliceData(b))))<<32 | int64(len(b))
+}

@@ -1,0 +1,111 @@
+package runtime
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/streamproc/streamproc/stream"
+)
+
+func example(t testing.TB, path string) *Plugin {
+	t.Helper()
+	b, err := os.ReadFile("../plugins/examples/" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return load(t, Source{Name: path, Bytes: b, Topics: []string{"t"}})
+}
+
+func TestSeveralOutputsShareAFamily(t *testing.T) {
+	g := startGuest(t, example(t, "explode-items/explode_items.wasm"), Transform, Events{})
+	b := batch("[1,2,3]", "[]", "[4]", "x", "[5,6]")
+	older := &stream.Family{Left: 2}
+	b.Records[4].Family = older
+	process(t, g, b)
+	if got := fates(b); got != "1 2 3 filtered 4 !error 5 6" {
+		t.Fatal(got)
+	}
+	f := b.Records[0].Family
+	if f == nil || f.Left != 3 || b.Records[2].Family != f || b.Records[4].Family != nil {
+		t.Errorf("the family of three is %+v", f)
+	}
+	if older.Left != 3 || b.Records[6].Family != older || b.Records[7].Family != older {
+		t.Errorf("the older family is %+v", older)
+	}
+	if o := b.Records[7].Origin.Offset; o != 4 {
+		t.Errorf("the last output's origin is offset %d", o)
+	}
+}
+
+func TestOutputLimitsNameTheLimit(t *testing.T) {
+	p := example(t, "explode-items/explode_items.wasm")
+	p.limits.Outputs, p.limits.OutputBytes = 2, 10
+	b := batch("[1,2,3]", "[1,2]", `["0123456789"]`)
+	process(t, startGuest(t, p, Transform, Events{}), b)
+	if got := fates(b); got != "!output 1 2 !output" {
+		t.Fatal(got)
+	}
+}
+
+func TestOutputsOutliveTheGuest(t *testing.T) {
+	g := startGuest(t, example(t, "explode-items/explode_items.wasm"), Transform, Events{})
+	first := batch("[11,12]")
+	process(t, g, first)
+	for range 3 {
+		process(t, g, batch("[99,98]"))
+	}
+	if got := fates(first); got != "11 12" {
+		t.Errorf("outputs changed afterwards: %s", got)
+	}
+}
+
+func TestKeysComeFromThePlugin(t *testing.T) {
+	b := batch(`{"id":"ci1","properties":{"mag":6.1,"place":"x","time":1,"updated":2}}`)
+	process(t, startGuest(t, example(t, "quake-alert/quake_alert.wasm"), Transform, Events{}), b)
+	if !bytes.Equal(b.Records[0].Key, []byte("ci1")) {
+		t.Errorf("key is %q", b.Records[0].Key)
+	}
+}
+
+const bid = `{"auction":1007,"bidder":2003,"price":1000,"channel":"channel-5123","url":"https://www.nexmark.com/abc/def/ghi/item.htm?query=1&channel_id=123456","dateTime":1700000000123,"extra":"abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrst"}`
+
+func benchmark(b *testing.B, g *Guest, value string, n int) {
+	values := make([]string, n)
+	for i := range values {
+		values[i] = value
+	}
+	in := batch(values...)
+	template := append([]stream.Record{}, in.Records...)
+	b.ReportAllocs()
+	b.SetBytes(int64(n * len(value)))
+	for b.Loop() {
+		in.Records = append(in.Records[:0], template...)
+		if err := g.Process(b.Context(), in); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/record")
+}
+
+func BenchmarkBidPrice(b *testing.B) {
+	for _, n := range []int{1, 10, 100, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			benchmark(b, startGuest(b, example(b, "bid-price/bid_price.wasm"), Transform, Events{}), bid, n)
+		})
+	}
+}
+
+// BenchmarkBorder is a guest that looks at the first byte of a value only.
+func BenchmarkBorder(b *testing.B) {
+	benchmark(b, guest(b, "cursor", Filter, Limits{}, Events{}), bid, 1000)
+}
+
+func BenchmarkPerRecord(b *testing.B) {
+	benchmark(b, startGuest(b, example(b, "level-filter/level_filter.wasm"), Filter, Events{}), bid, 1000)
+}
+
+func BenchmarkMap(b *testing.B) {
+	benchmark(b, guest(b, "mapper", Transform, Limits{}, Events{}), bid, 1000)
+}
