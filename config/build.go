@@ -29,10 +29,14 @@ func newBuilder(errs *Errors) *builder {
 }
 
 func (b *builder) build() *Config {
-	var pipelines []at
-	for _, f := range b.files { // first what is named, then what names it
-		f.object(fields{"version": b.version, "resources": b.resources, "defaults": b.defaults, "admin": b.admin, "telemetry": b.telemetry,
+	var resources, pipelines []at
+	for _, f := range b.files { // first the defaults, then what is named, then what names it
+		f.object(fields{"version": b.version, "defaults": b.defaults, "admin": b.admin, "telemetry": b.telemetry,
+			"resources": func(a at) { resources = append(resources, a) },
 			"pipelines": func(a at) { pipelines = append(pipelines, a) }})
+	}
+	for _, a := range resources {
+		b.resources(a)
 	}
 	b.fillResources()
 	names := map[string]bool{}
@@ -72,15 +76,21 @@ func later(a at) { a.fail("leave it out", "it is not available in this version")
 
 func (b *builder) resources(a at) {
 	a.object(fields{
-		"kafka": func(a at) {
-			a.each(func(name string, key, v at) { checkName(key, name); b.cfg.Kafka[name] = b.kafka(name, v) })
-		},
-		"redis": func(a at) {
-			a.each(func(name string, key, v at) { checkName(key, name); b.cfg.Redis[name] = b.redis(name, v) })
-		},
-		"plugins": func(a at) {
-			a.each(func(name string, key, v at) { checkName(key, name); b.cfg.Plugins[name] = b.plugin(name, v) })
-		},
+		"kafka":   func(a at) { named(a, b.cfg.Kafka, b.kafka) },
+		"redis":   func(a at) { named(a, b.cfg.Redis, b.redis) },
+		"plugins": func(a at) { named(a, b.cfg.Plugins, b.plugin) },
+	})
+}
+
+// named reads entries into a map that all files share: the same name twice is an error.
+func named[T any](a at, into map[string]T, read func(string, at) T) {
+	a.each(func(name string, key, v at) {
+		checkName(key, name)
+		if _, ok := into[name]; ok {
+			key.fail("give it another name", "%s is there twice", name)
+			return
+		}
+		into[name] = read(name, v)
 	})
 }
 

@@ -115,7 +115,7 @@ func parse(file string, lookup func(string) (string, bool), errs *Errors) *at {
 		return nil
 	}
 	root := at{r, doc.Content[0], ""}
-	if !r.expandAliases(root.node, 0) {
+	if !r.expandAliases(root.node, 0, false) {
 		root.fail("", "the file nests deeper than %d, or holds more than %d nodes once aliases are expanded", maxDepth, maxNodes)
 		return nil
 	}
@@ -124,22 +124,24 @@ func parse(file string, lookup func(string) (string, bool), errs *Errors) *at {
 }
 
 // expandAliases replaces aliases by copies of what they name; it says whether the limits hold.
-func (r *reader) expandAliases(n *yaml.Node, depth int) bool {
+// Below an alias, nodes are shared until copied.
+func (r *reader) expandAliases(n *yaml.Node, depth int, shared bool) bool {
 	if r.nodes++; r.nodes > maxNodes || depth > maxDepth {
 		return false
 	}
 	if n.Kind == yaml.AliasNode {
-		target := *n.Alias
-		target.Anchor = ""
-		target.Content = slices.Clone(target.Content)
-		for i, c := range target.Content {
-			copied := *c
-			target.Content[i] = &copied
-		}
-		*n = target
+		*n = *n.Alias
+		n.Anchor, shared = "", true
 	}
-	for _, c := range n.Content {
-		if !r.expandAliases(c, depth+1) {
+	if shared { // a node of its own for each use, or interpolation would happen twice
+		n.Content = slices.Clone(n.Content)
+	}
+	for i, c := range n.Content {
+		if shared {
+			copied := *c
+			c, n.Content[i] = &copied, &copied
+		}
+		if !r.expandAliases(c, depth+1, shared) {
 			return false
 		}
 	}

@@ -15,12 +15,13 @@ type pipelineReader struct {
 	p     *Pipeline
 	sinks map[string]*Sink
 	used  map[*Sink]bool
+	steps []at // where the steps of the pipeline stand
 }
 
 func (b *builder) pipeline(name string, a at) *Pipeline {
 	p := &Pipeline{Name: name, Workers: 1, CommitInterval: time.Second, Limits: b.record, Retry: b.retry, InFlightBytes: 64 << 20,
 		Source: Source{Group: name, SessionTimeout: 10 * time.Second, PollRecords: 5000}}
-	r := &pipelineReader{b, p, map[string]*Sink{}, map[*Sink]bool{}}
+	r := &pipelineReader{builder: b, p: p, sinks: map[string]*Sink{}, used: map[*Sink]bool{}}
 	var source, steps, sinks, dlq *at
 	keep := func(to **at) func(at) { return func(a at) { *to = &a } }
 	if !a.object(fields{
@@ -59,7 +60,9 @@ func (b *builder) pipeline(name string, a at) *Pipeline {
 		p.Sinks = append(p.Sinks, s)
 	})
 	if steps != nil {
-		steps.list(func(a at) { p.Steps = append(p.Steps, r.step(a, len(p.Steps), false)) })
+		steps.list(func(a at) {
+			p.Steps, r.steps = append(p.Steps, r.step(a, len(p.Steps), false)), append(r.steps, a)
+		})
 	}
 	r.check(*sinks)
 	return p
@@ -321,7 +324,7 @@ func (r *pipelineReader) route(a at) *Route {
 func (r *pipelineReader) check(sinks at) {
 	reorders, names := 0, map[string]bool{}
 	for i, s := range r.p.Steps {
-		step := at{sinks.r, sinks.node, fmt.Sprintf("pipelines.%s.steps[%d]", r.p.Name, i)}
+		step := r.steps[i]
 		switch {
 		case s.Dedup != nil && reorders > 0:
 			step.fail("move dedup before reorder", "dedup cannot come after reorder: it needs the order of the log")
