@@ -1,0 +1,137 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const onceYAML = `version: 1
+pipelines:
+  once:
+    commit_interval: 100ms
+    source: { topics: ["${IN}"], group: "${GROUP}", session_timeout: 6s }
+    steps:
+      - filter: 'value.amount >= 0'
+      - dedup: { key: $.id }
+    sinks: { out: { topic: "${OUT}" } }
+    dlq: { topic: "${DLQ}" }
+`
+
+// Processes are killed, and all of Redis forgotten, while records flow: nothing is lost, no copy comes out in the place of
+// the first, and per key the first appearances are in order. What a killed process had not committed may come out again.
+func TestEveryIDComesOutThroughKillsAndAFlush(t *testing.T) {
+	r := newRig(t)
+	file := r.write("once.yaml", onceYAML)
+	a, b := r.start("run", "-c", file), r.start("run", "-c", file)
+	const ids, chunk = 20_000, 2_000
+	for from := 0; from < ids; from += chunk {
+		var rs []*kgo.Record
+		for i := from; i < from+chunk; i++ {
+			rec := func(copied int) *kgo.Record {
+				return &kgo.Record{Key: fmt.Appendf(nil, "k%d", i%50), Value: fmt.Appendf(nil, `{"id":"%d","copy":%d,"seq":%d,"amount":1}`, i, copied, i)}
+			}
+			rs = append(rs, rec(0))
+			if i%20 == 0 { // a copy near, and one far
+				rs = append(rs, rec(1))
+			}
+			if far := i - 3_000; far >= 0 && far%20 == 1 {
+				rs = append(rs, &kgo.Record{Key: fmt.Appendf(nil, "k%d", far%50), Value: fmt.Appendf(nil, `{"id":"%d","copy":1,"seq":%d,"amount":1}`, far, far)})
+			}
+		}
+		r.feed(rs)
+		switch from / chunk {
+		case 2, 6:
+			a.kill()
+			a = r.start("run", "-c", file)
+		case 4:
+			r.flushRedis()
+		case 5:
+			b.kill()
+			b = r.start("run", "-c", file)
+		}
+	}
+	seen, high, repeats := map[string]bool{}, map[string]int{}, 0
+	r.read(r.out, 90*time.Second, func(rec *kgo.Record) bool {
+		var v struct {
+			ID   string
+			Copy int
+			Seq  int
+		}
+		if err := json.Unmarshal(rec.Value, &v); err != nil {
+			t.Fatalf("%s: %v", rec.Value, err)
+		}
+		switch key := string(rec.Key); {
+		case v.Copy != 0:
+			t.Errorf("a later copy of %s came out", v.ID)
+		case seen[v.ID]:
+			repeats++
+		case v.Seq < high[key]:
+			t.Errorf("key %s: %d after %d", key, v.Seq, high[key])
+		default:
+			seen[v.ID], high[key] = true, v.Seq
+		}
+		return len(seen) == ids
+	})
+	t.Logf("%d ids, %d repeats after 3 kills and a flush", len(seen), repeats)
+	a.drain()
+	b.drain()
+}
+
+// What cannot be processed goes to the dead letters with its reason, and its neighbours go on.
+func TestTroubleWithARecordCostsThatRecord(t *testing.T) {
+	r := newRig(t)
+	file := r.write("once.yaml", onceYAML)
+	in := r.start("run", "-c", file)
+	r.feed([]*kgo.Record{
+		{Key: []byte("k"), Value: []byte(`{"id":"1","amount":1}`)},
+		{Key: []byte("k"), Value: []byte(`not json`)},
+		{Key: []byte("k"), Value: nil},
+		{Key: []byte("k"), Value: []byte(`{"amount":1}`)},
+		{Key: []byte("k"), Value: []byte(`{"id":"2","amount":-1}`)},
+		{Key: []byte("k"), Value: []byte(`{"id":"3","amount":1}`)},
+	})
+	var out []string
+	r.read(r.out, 30*time.Second, func(rec *kgo.Record) bool {
+		out = append(out, string(rec.Value))
+		return len(out) == 2
+	})
+	if !strings.Contains(out[0], `"1"`) || !strings.Contains(out[1], `"3"`) {
+		t.Errorf("out came %q", out)
+	}
+	var dead []string
+	r.read(r.dlq, 30*time.Second, func(rec *kgo.Record) bool {
+		h := map[string]string{}
+		for _, x := range rec.Headers {
+			h[x.Key] = string(x.Value)
+		}
+		if h["sp-pipeline"] != "once" || !strings.HasPrefix(h["sp-origin"], r.in) || h["sp-error"] == "" {
+			t.Errorf("a dead letter with headers %v", h)
+		}
+		dead = append(dead, h["sp-reason"])
+		return len(dead) == 3
+	})
+	if fmt.Sprint(dead) != "[decode decode decode]" {
+		t.Errorf("reasons %v", dead)
+	}
+	in.drain()
+	if !strings.Contains(in.stdout.String(), "in 6 = out 2 + filtered 1 + duplicates 0 + held 0 + late 0 + dead-lettered 3") {
+		t.Errorf("ledger: %s", in.stdout.String())
+	}
+}
+
+func TestAMissingTopicAndABrokerAwayAreSaid(t *testing.T) {
+	r := newRig(t)
+	file := r.write("absent.yaml", strings.Replace(onceYAML, "${IN}", "no-such-topic", 1))
+	in := r.start("run", "-c", file)
+	in.says("topic no-such-topic does not exist: create it", 30*time.Second)
+	in.drain()
+	r.env = append(r.env, "KAFKA_BROKERS=127.0.0.1:1")
+	away := r.start("run", "-c", r.write("once.yaml", onceYAML))
+	away.says("Kafka at 127.0.0.1:1 does not answer", 40*time.Second)
+	away.drain()
+}
