@@ -1,0 +1,67 @@
+// Command servers brings up a real Kafka and a real Redis. With a command it runs that with their addresses in its
+// environment, takes them down, and ends with its status; without one it waits for an interrupt.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/streamproc/streamproc/internal/servers"
+)
+
+func main() {
+	brokers := flag.Int("brokers", 1, "brokers of Kafka: 1 or 3")
+	fetch := flag.Bool("fetch", false, "fetch the jars of Kafka, and start nothing")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, *brokers, *fetch, flag.Args())
+	stop()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		os.Exit(max(exit.ExitCode(), 1)) // -1 where a signal ended it
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, brokers int, fetch bool, command []string) (err error) {
+	if fetch {
+		_, err := servers.Jars(ctx)
+		return err
+	}
+	redis, err := servers.StartRedis(ctx, servers.RedisOptions{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, redis.Stop()) }()
+	kafka, err := servers.StartKafka(ctx, servers.KafkaOptions{Brokers: brokers})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kafka.Stop()) }()
+	environment := []string{
+		servers.KafkaVariable + "=" + strings.Join(kafka.Brokers(), ","),
+		servers.RedisVariable + "=" + redis.Addr(),
+	}
+	for _, variable := range environment {
+		fmt.Println("export", variable)
+	}
+	if len(command) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	c := exec.CommandContext(ctx, command[0], command[1:]...)
+	c.Env = append(os.Environ(), environment...)
+	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
+	return c.Run()
+}

@@ -1,0 +1,94 @@
+package servers
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+func TestMain(m *testing.M) { os.Exit(Main(m)) }
+
+func dial(t *testing.T, brokers []string, opts ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(brokers...))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+func TestKafkaKeepsRecordsThroughAKillAndAsksForPasswords(t *testing.T) {
+	k := NewKafka(t, KafkaOptions{SASL: true})
+	ctx, cancel := context.WithTimeout(t.Context(), upTimeout)
+	defer cancel()
+	client := dial(t, k.Brokers(), kgo.ConsumeTopics("kept"))
+	if _, err := kadm.NewClient(client).CreateTopic(ctx, 1, 1, nil, "kept"); err != nil {
+		t.Fatal(err)
+	}
+	record := &kgo.Record{Topic: "kept", Value: []byte("v")}
+	if err := client.ProduceSync(ctx, record).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	for name, mechanism := range map[string]sasl.Mechanism{
+		"PLAIN":         plain.Auth{User: User, Pass: Password}.AsMechanism(),
+		"SCRAM-SHA-256": scram.Auth{User: User, Pass: Password}.AsSha256Mechanism(),
+		"SCRAM-SHA-512": scram.Auth{User: User, Pass: Password}.AsSha512Mechanism(),
+	} {
+		if err := dial(t, k.SASLBrokers(), kgo.SASL(mechanism)).Ping(ctx); err != nil {
+			t.Errorf("logging in with %s: %v", name, err)
+		}
+	}
+	wrong := plain.Auth{User: User, Pass: "wrong"}.AsMechanism()
+	if err := dial(t, k.SASLBrokers(), kgo.SASL(wrong)).Ping(ctx); err == nil {
+		t.Error("a wrong password was accepted")
+	}
+	k.Kill()
+	if err := k.Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	fetches := client.PollFetches(ctx)
+	if err := fetches.Err0(); err != nil || fetches.NumRecords() != 1 {
+		t.Errorf("%d records after the kill, %v", fetches.NumRecords(), err)
+	}
+}
+
+func TestRedisIsSilentWhilePausedAndForgetsWhenFlushed(t *testing.T) {
+	r := NewRedis(t, RedisOptions{})
+	ctx, cancel := context.WithTimeout(t.Context(), upTimeout)
+	defer cancel()
+	if err := r.command(ctx, "SET a 1", "+OK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.FlushAll(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.command(ctx, "EXISTS a", ":0"); err != nil {
+		t.Error(err)
+	}
+	if err := r.Pause(ctx, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	short, cancelShort := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancelShort()
+	if err := r.command(short, "PING", "+PONG"); err == nil {
+		t.Error("Redis answers while it is paused")
+	}
+	r.Kill()
+	if err := r.Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSharedServersAreShared(t *testing.T) {
+	if a, b := RedisAddr(t), RedisAddr(t); a != b {
+		t.Errorf("two tests get %s and %s", a, b)
+	}
+}
