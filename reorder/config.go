@@ -167,3 +167,15 @@ func (c *Config) late(b *stream.Batch, i int) {
 		b.Fail(i, &stream.Cause{Step: c.Name, Reason: stream.ReasonLate, Message: "its turn had passed when it came"})
 	}
 }
+
+// waited marks a record that was held beyond its batch.
+func (c *Config) waited(h *held, now time.Time) {
+	waited := now.Sub(h.since)
+	if waited <= 0 {
+		return
+	}
+	h.record.SetHeader(headerWaited, []byte(waited.Round(time.Microsecond).String()))
+	if c.Events.Waited != nil {
+		c.Events.Waited(waited)
+	}
+}

@@ -195,11 +195,7 @@ func (s *Sequence) run(l *lane, k *keyState, i int, now time.Time) {
 }
 
 func (s *Sequence) release(h *held, i int, now time.Time) {
-	waited := now.Sub(h.since)
-	h.record.SetHeader(headerWaited, []byte(waited.Round(time.Microsecond).String()))
-	if s.Events.Waited != nil {
-		s.Events.Waited(waited)
-	}
+	s.waited(h, now)
 	s.out.release(h, i)
 }
 

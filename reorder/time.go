@@ -131,12 +131,7 @@ func (s *Time) release(c *channel, i int, now time.Time) {
 		c.wait.pop()
 		c.floor.release(h.record.Origin.Offset)
 		c.bytes -= h.size()
-		if waited := now.Sub(h.since); waited > 0 {
-			h.record.SetHeader(headerWaited, []byte(waited.Round(time.Microsecond).String()))
-			if s.Events.Waited != nil {
-				s.Events.Waited(waited)
-			}
-		}
+		s.waited(h, now)
 		s.out.release(h, i)
 	}
 }
