@@ -80,6 +80,7 @@ func TestWhatIsWrongIsNamedWithPlaceAndRemedy(t *testing.T) {
 		{"sequence: $.seq,", "", "exactly one of sequence and time"},
 		{"{ out: { topic: out, key: $.acct } }", "{ out: { topic: out }, other: { topic: o2 } }", "without a route there is one sink"},
 		{"dedup: { key: $.id, window: 24h }", "dedup: [x]", "want a mapping"},
+		{"- dedup: { key: $.id, window: 24h }", "- { on_error: retry, dedup: { key: $.id } }", "only filter and transform can try a record again"},
 	} {
 		if !strings.Contains(complete, c.old) {
 			t.Fatalf("%q is not in the configuration", c.old)

@@ -195,6 +195,9 @@ func (r *pipelineReader) step(a at, n int, inBranch bool) Step {
 		a.fail("one of filter, transform, dedup, reorder, route", "a step has exactly one verb, this one has %d", verbs)
 		s = Step{Filter: &Filter{Expr: "true"}}
 	}
+	if s.OnError == "retry" && s.Filter == nil && s.Transform == nil {
+		a.fail("use dlq, drop, pass or stop", "only filter and transform can try a record again: the others would give the same answer")
+	}
 	if s.Name == "" {
 		s.Name = fmt.Sprintf("%s-%d", s.Verb(), n+1)
 	}

@@ -35,7 +35,7 @@ func run(ctx context.Context, stages []Stage, b *stream.Batch, settle func(*stre
 
 // keepsLog says that a step must see the spans of a batch even when none of its records arrives.
 func keepsLog(s Step) bool {
-	_, ok := s.(Stateful)
+	_, ok := as[Stateful](s)
 	return ok
 }
 

@@ -302,3 +302,38 @@ func TestRouteKeepsInputOrderThroughBranches(t *testing.T) {
 	}
 	wantClosed(t, s, Counts{In: 6, Out: 5, Filtered: 1}) // 1→2 counts inputs
 }
+
+// spans is a step with state that must see every offset of its partition pass by.
+type spans struct{ next int64 }
+
+func (s *spans) Open(context.Context, stream.Assignment) error { return nil }
+func (s *spans) Close(stream.Partition)                        {}
+func (s *spans) Process(_ context.Context, b *stream.Batch) error {
+	for _, sp := range b.Spans {
+		if sp.From != s.next {
+			return fmt.Errorf("saw offset %d after %d", sp.From, s.next)
+		}
+		s.next = sp.To
+	}
+	return nil
+}
+
+func TestAStepWithStateSeesBatchesThatWereFilteredWhole(t *testing.T) {
+	b := newBroker("drop", "drop", "drop", "drop", "keep", "drop", "keep")
+	for _, policy := range []bool{false, true} {
+		b.commit.Floor = -1
+		sp := &spans{}
+		var step Step = sp
+		if policy {
+			step = &Policy{Step: sp, Name: "s", OnError: Drop}
+		}
+		s := spec(b, []Stage{{"f", &Filter{"f", contains("keep")}}, {"s", step}}, nil)
+		if err := drain(t, s, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if sp.next != 7 {
+			t.Errorf("the step saw offsets up to %d, want 7", sp.next)
+		}
+		wantClosed(t, s, Counts{In: 7, Out: 2, Filtered: 5})
+	}
+}
