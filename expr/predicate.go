@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -19,7 +20,7 @@ const costLimit = 1_000_000
 type Predicate struct {
 	src    string
 	prg    cel.Program
-	fields []string // top-level fields of value that the expression selects; nil: it uses value as a whole
+	fields tree // what the expression selects of value; nil: it uses value as a whole
 	usesV  bool
 	vars   map[string]any
 }
@@ -56,33 +57,63 @@ func Compile(src string) (*Predicate, error) {
 	return p, nil
 }
 
+// tree holds the fields of value that an expression selects: a nil branch is wanted as a whole.
+type tree map[string]tree
+
+func (t tree) add(path []string) {
+	branch, known := t[path[0]]
+	switch {
+	case len(path) == 1:
+		t[path[0]] = nil
+	case known && branch == nil: // wanted as a whole already
+	case !known:
+		branch = tree{}
+		t[path[0]] = branch
+		branch.add(path[1:])
+	default:
+		branch.add(path[1:])
+	}
+}
+
 // selected finds the fields of value that an expression selects, so that only those are decoded; nil if it uses value
 // otherwise than by selecting a field.
-func selected(a *ast.AST) (fields []string, uses bool) {
-	whole := false
-	selects := map[int64]bool{}
-	seen := map[string]bool{}
-	visitor := ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() == ast.SelectKind && e.AsSelect().Operand().Kind() == ast.IdentKind && e.AsSelect().Operand().AsIdent() == "value" {
-			selects[e.AsSelect().Operand().ID()] = true
-			seen[e.AsSelect().FieldName()] = true
-		}
-	})
-	ast.PreOrderVisit(a.Expr(), visitor)
+func selected(a *ast.AST) (fields tree, uses bool) {
+	fields = tree{}
+	whole, inner := false, map[int64]bool{}
 	ast.PreOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() == ast.IdentKind && e.AsIdent() == "value" {
+		switch {
+		case e.Kind() == ast.IdentKind && e.AsIdent() == "value":
 			uses = true
-			whole = whole || !selects[e.ID()]
+			whole = whole || !inner[e.ID()]
+		case e.Kind() == ast.SelectKind && !inner[e.ID()]:
+			if path := chain(e, inner); path != nil {
+				fields.add(path)
+			}
 		}
 	}))
 	if whole {
 		return nil, uses
 	}
-	fields = []string{}
-	for f := range seen {
-		fields = append(fields, f)
-	}
 	return fields, uses
+}
+
+// chain returns a, b for value.a.b, and notes its operands as inner; nil for any other selection.
+func chain(e ast.Expr, inner map[int64]bool) []string {
+	var path []string
+	var ids []int64
+	for e.Kind() == ast.SelectKind {
+		path = append(path, e.AsSelect().FieldName())
+		e = e.AsSelect().Operand()
+		ids = append(ids, e.ID())
+	}
+	if e.Kind() != ast.IdentKind || e.AsIdent() != "value" {
+		return nil
+	}
+	for _, id := range ids {
+		inner[id] = true
+	}
+	slices.Reverse(path)
+	return path
 }
 
 func (p *Predicate) String() string { return p.src }
@@ -122,18 +153,22 @@ func (p *Predicate) value(r *stream.Record) (any, error) {
 	if err := validate(r); err != nil {
 		return nil, err
 	}
-	doc := gjson.ParseBytes(r.Value)
-	if p.fields == nil || !doc.IsObject() {
-		return doc.Value(), nil
+	return decode(gjson.ParseBytes(r.Value), p.fields), nil
+}
+
+// decode makes the wanted fields of v; everything, if want is nil. The first of two fields of one name counts,
+// as it does for paths and in a whole value.
+func decode(v gjson.Result, want tree) any {
+	if want == nil || !v.IsObject() {
+		return v.Value()
 	}
-	m := make(map[string]any, len(p.fields))
-	doc.ForEach(func(k, v gjson.Result) bool {
-		for _, f := range p.fields {
-			if k.Str == f {
-				m[f] = v.Value()
-			}
+	m := make(map[string]any, len(want))
+	v.ForEach(func(name, field gjson.Result) bool {
+		branch, wanted := want[name.Str]
+		if _, twice := m[name.Str]; wanted && !twice {
+			m[name.Str] = decode(field, branch)
 		}
 		return true
 	})
-	return m, nil
+	return m
 }
