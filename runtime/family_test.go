@@ -109,3 +109,22 @@ func BenchmarkPerRecord(b *testing.B) {
 func BenchmarkMap(b *testing.B) {
 	benchmark(b, guest(b, "mapper", Transform, Limits{}, Events{}), bid, 1000)
 }
+
+// BenchmarkOneTrap is a batch of 1,000 in which one record traps, without a cursor and with one.
+func BenchmarkOneTrap(b *testing.B) {
+	for _, name := range []string{"faulty", "cursor"} {
+		b.Run(name, func(b *testing.B) {
+			traps := 0
+			g := guest(b, name, Filter, Limits{}, Events{Trap: func(stream.Reason) { traps++ }})
+			values := make([]string, 1000)
+			for i := range values {
+				values[i] = "k"
+			}
+			values[700] = "t"
+			for b.Loop() {
+				process(b, g, batch(values...))
+			}
+			b.ReportMetric(float64(traps)/float64(b.N), "instances")
+		})
+	}
+}
