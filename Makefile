@@ -1,19 +1,43 @@
-# make dev and make test are all that a reader needs; the rest serves those who work on streamproc.
-SHELL := /bin/bash
-GO ?= go
+# What a person types. Everything that can be a Go program is one.
 
-.PHONY: build deps lint test vet
+GOLANGCI_LINT := v2.15.0
+GOBIN := $(shell go env GOPATH)/bin
+
+# Packages with goroutines of their own: these run once more under the race detector.
+RACE := ./pipeline/... ./kafka/... ./memstate/... ./internal/devstack/...
+
+APT := redis-server clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32
+SERVERS := go run ./internal/servers/cmd/servers
+
+.PHONY: dev build deps plugins test lint servers bench
+
+dev: ## Kafka, Redis and pipelines.yaml in one process, on real records
+	go run ./cmd/streamproc dev
 
 build: ## the binary, in bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/streamproc ./cmd/streamproc
+	CGO_ENABLED=0 go build -trimpath -ldflags=-s -o bin/streamproc ./cmd/streamproc
 
-vet:
-	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt these:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet ./...
+deps: ## what the tests need, on Debian 12; as root where packages are missing
+	@missing=; for p in $(APT); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; fi
+	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
+	@$(SERVERS) -fetch
 
-deps: ## what the tests need on Debian 12, installed where it is missing
-	scripts/deps.sh
+plugins: ## the example plugins, from source
+	$(MAKE) -C plugins
 
-test: deps vet build ## every test, those on a real Kafka and Redis included
-	scripts/with-servers.sh $(GO) test -count=1 ./...
-	$(GO) test -count=1 -race ./pipeline ./kafka ./dedup ./memstate
+test: deps ## every test, on a real Kafka and a real Redis
+	go vet ./...
+	$(SERVERS) go test -timeout 15m ./...
+	$(SERVERS) go test -race -timeout 10m $(RACE)
+
+lint: ## golangci-lint, pinned
+	@$(GOBIN)/golangci-lint version 2>/dev/null | grep -q "$(GOLANGCI_LINT:v%=%)" || \
+		go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
+	$(GOBIN)/golangci-lint run ./...
+
+servers: ## a real Kafka and a real Redis, until interrupted
+	$(SERVERS)
+
+bench: ## pass, q1 and dedup-q1 beside the floor
+	go run ./bench/cmd/bench

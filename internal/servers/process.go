@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"syscall"
 	"time"
 )
 
@@ -17,7 +16,6 @@ type process struct {
 	log  string // path of what it prints
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
-	err  error         // how it ended; valid after done
 }
 
 func startProcess(log, name string, args ...string) (*process, error) {
@@ -43,7 +41,7 @@ func (p *process) run(out *os.File, started chan<- error) {
 	err := p.cmd.Start()
 	started <- err
 	if err == nil {
-		p.err = p.cmd.Wait()
+		_ = p.cmd.Wait() // how it ended stands in cmd.ProcessState
 	}
 }
 
@@ -58,7 +56,7 @@ func (p *process) await(ctx context.Context, ready func(context.Context) error) 
 		}
 		select {
 		case <-p.done:
-			return fmt.Errorf("%s ended (%v) before it was ready:\n%s", p.name, p.err, p.tail())
+			return fmt.Errorf("%s ended (%s) before it was ready:\n%s", p.name, p.cmd.ProcessState, p.tail())
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for %s (%w), last seen: %w\n%s", p.name, ctx.Err(), err, p.tail())
 		case <-tick.C:
@@ -81,14 +79,4 @@ func (p *process) tail() string {
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // fails only if it has ended already
 	<-p.done
-}
-
-// stop asks it to end, and kills it if it does not.
-func (p *process) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended already
-	select {
-	case <-p.done:
-	case <-time.After(stopTimeout):
-		p.kill()
-	}
 }

@@ -13,9 +13,6 @@ import (
 // take half a minute, and a test run keeps the processors busy.
 const upTimeout = 3 * time.Minute
 
-// stopTimeout is how long a server may take to stop by itself before it is killed.
-const stopTimeout = 10 * time.Second
-
 // pollInterval is the pause between two looks at a server that is coming up.
 const pollInterval = 100 * time.Millisecond
 
