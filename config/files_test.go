@@ -16,15 +16,49 @@ func TestTheTopLevelPipelineLoadsWithNoEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(cfg.Plugins) == 0 || len(cfg.Pipelines) != 1 || cfg.Pipelines[0].DLQ.Topic != "quakes.dlq" {
+		t.Fatalf("got %+v", cfg)
+	}
+	for name, p := range cfg.Plugins {
+		if _, err := os.Stat(p.Wasm); err != nil {
+			t.Errorf("the module of %s is not in the tree: %v", name, err)
+		}
+	}
+	var verbs []string
+	for _, s := range cfg.Pipelines[0].Steps {
+		verbs = append(verbs, s.Verb())
+	}
+	if got := strings.Join(verbs, " "); got != "filter dedup reorder route" {
+		t.Errorf("the steps are %s", got)
+	}
+}
+
+func TestTheFileOfTheAcceptanceKitLoads(t *testing.T) {
+	env := map[string]string{"IN": "i", "OUT": "o", "DLQ": "d", "GROUP": "g", "ADMIN_PORT": "7001"}
+	cfg, err := loadFiles(t, func(n string) (string, bool) { v, ok := env[n]; return v, ok }, map[string]string{"a.yaml": `version: 1
+resources:
+  kafka: { main: { brokers: ["h:1,h:2"] } }
+  redis: { state: { addrs: ["h:3"] } }
+pipelines:
+  accept:
+    delivery: at_least_once
+    commit_interval: 100ms
+    source: { topics: ["${IN}"], group: "${GROUP}", start: earliest, session_timeout: 6s }
+    steps:
+      - filter: 'value.acct.startsWith("a")'
+      - dedup: { key: $.id, window: 24h }
+      - reorder: { key: $.acct, sequence: $.seq, first: 0, max_wait: 5m }
+    sinks: { out: { topic: "${OUT}", key: $.acct } }
+    dlq: { topic: "${DLQ}" }
+admin: { listen: "127.0.0.1:${ADMIN_PORT}" }
+`})
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := cfg.Pipelines[0]
-	if p.Name != "quakes" || len(p.Steps) != 5 || len(p.Sinks) != 2 || p.DLQ.Topic != "quakes.dlq" {
-		t.Fatalf("got %+v", p)
-	}
-	if _, err := os.Stat(p.Steps[1].Transform.Plugin.Wasm); err != nil {
-		t.Fatalf("the plugin is not in the tree: %v", err)
-	}
-	if p.Steps[3].Reorder.MaxWait != 10*time.Minute || p.Steps[4].Route.Otherwise != p.Sinks[1] {
-		t.Fatalf("got %+v, %+v", p.Steps[3].Reorder, p.Steps[4].Route)
+	if o := p.Steps[2].Reorder; o.FirstAny || o.First != 0 || o.MaxWait != 5*time.Minute || p.Sinks[0].Key != "$.acct" ||
+		len(cfg.Kafka["main"].Brokers) != 2 || cfg.Admin.Listen != "127.0.0.1:7001" || p.DLQ.Topic != "d" {
+		t.Errorf("got %+v, %+v", p, o)
 	}
 }
 
