@@ -49,7 +49,12 @@ func run(cmd *cobra.Command, paths, only []string) error {
 	})
 	defer stop()
 	log.Info("running", "pipelines", len(d.Status()))
+	serving, unserve := context.WithCancel(context.WithoutCancel(ctx))
+	served := make(chan struct{})
+	go func() { defer close(served); serve(serving, cfg.Admin, d, log) }()
 	err = d.Run(ctx)
+	unserve()
+	<-served
 	for _, s := range d.Status() {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", s.Name, s.Ledger)
 	}

@@ -1,0 +1,135 @@
+// Package admin is the HTTP endpoint of the daemon: whether it lives, whether it is ready, and its account.
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Limits of a request: an endpoint of small answers needs no more.
+const (
+	readHeaderTimeout = 5 * time.Second
+	idleTimeout       = time.Minute
+	maxHeaderBytes    = 16 << 10
+	shutdownTimeout   = 2 * time.Second
+)
+
+// Pipeline is what one pipeline is doing. Detail is shown by the status as JSON.
+type Pipeline struct {
+	Name   string `json:"name"`
+	State  string `json:"state"`
+	Why    string `json:"why,omitempty"`
+	Ready  bool   `json:"ready"`
+	Detail any    `json:"detail,omitempty"`
+}
+
+// Options say where to listen and what to serve.
+type Options struct {
+	Listen          string // host:port; port 0 takes a free one
+	Token           string // "": none is asked for
+	Debug, Insecure bool
+	Hosts           []string          // names allowed in Host, besides addresses and localhost
+	Status          func() []Pipeline // called by each request, several at a time; must not block
+	Metrics         http.Handler
+	Version         string
+}
+
+// Serve listens, tells the address to ready, and serves until ctx ends.
+func Serve(ctx context.Context, o Options, ready func(addr string)) error {
+	host, _, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		return fmt.Errorf("admin.listen: %w", err)
+	}
+	if o.Token == "" && !o.Insecure && !loopback(host) {
+		return fmt.Errorf("admin.listen %s can be reached from outside: set admin.token, or admin.insecure: true", o.Listen)
+	}
+	listener, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return fmt.Errorf("listening for admin: %w", err)
+	}
+	s := &http.Server{Handler: Handler(o), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes}
+	stop := context.AfterFunc(ctx, func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		_ = s.Shutdown(end)
+	})
+	defer stop()
+	ready(listener.Addr().String())
+	if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving admin: %w", err)
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// Handler answers the requests.
+func Handler(o Options) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, o.Version) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		all := o.Status()
+		code := http.StatusOK
+		for i := range all {
+			all[i].Detail = nil
+			if !all[i].Ready {
+				code = http.StatusServiceUnavailable
+			}
+		}
+		answer(w, code, all)
+	})
+	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, o.Status()) })
+	mux.Handle("GET /metrics", o.Metrics)
+	if o.Debug {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	}
+	return guard(o, mux)
+}
+
+func answer(w http.ResponseWriter, code int, pipelines []Pipeline) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]any{"pipelines": pipelines})
+}
+
+// guard lets in who may: a page in a browser that was led here by DNS has the wrong Host.
+func guard(o Options, next http.Handler) http.Handler {
+	want := sha256.Sum256([]byte("Bearer " + o.Token))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		got := sha256.Sum256([]byte(r.Header.Get("Authorization")))
+		probe := r.URL.Path == "/livez" || r.URL.Path == "/readyz"
+		switch {
+		case !allowed(r.Host, o.Hosts):
+			http.Error(w, "this Host is not in admin.hosts", http.StatusForbidden)
+		case o.Token != "" && !probe && subtle.ConstantTimeCompare(got[:], want[:]) != 1:
+			http.Error(w, "the token is missing or wrong", http.StatusUnauthorized)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func allowed(host string, names []string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil || host == "localhost" || slices.Contains(names, host)
+}
