@@ -52,7 +52,7 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, kafka: os.Getenv("STREAMPROC_TEST_KAFKA"), redis: os.Getenv("STREAMPROC_TEST_REDIS"), dir: t.TempDir()}
 	if r.kafka == "" || r.redis == "" {
-		t.Fatal("no servers are named: run make test, or scripts/with-servers.sh go test ./internal/e2e")
+		t.Fatal("no servers are named: run make test, or go run ./internal/servers/cmd/servers go test ./internal/e2e")
 	}
 	id := fmt.Sprintf("%s-%d", strings.ToLower(t.Name()), time.Now().UnixNano()%1e9)
 	r.in, r.out, r.dlq = id+".in", id+".out", id+".dlq"
