@@ -85,7 +85,7 @@ func (p *process) stop() error {
 func (p *process) ended() error {
 	select {
 	case <-p.exited:
-		return fmt.Errorf("%s ended early (%v): %s", p.cmd.Path, p.err, p.tail())
+		return fmt.Errorf("%s ended early (%w): %s", p.cmd.Path, p.err, p.tail())
 	default:
 		return nil
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,8 +95,8 @@ func TestWhatIsWrongIsNamedWithPlaceAndRemedy(t *testing.T) {
 
 func TestAllProblemsComeAtOnceInOrder(t *testing.T) {
 	_, err := load(t, "version: 1\npipelines:\n  p:\n    workers: none\n    source: { topics: [t], start: soon }\n    sinks: { out: { topic: o, linger: 5 } }\n", nil)
-	errs, ok := err.(Errors)
-	if !ok || len(errs) != 3 || errs[0].Line != 4 || errs[1].Line != 5 || errs[2].Line != 6 {
+	var errs Errors
+	if !errors.As(err, &errs) || len(errs) != 3 || errs[0].Line != 4 || errs[1].Line != 5 || errs[2].Line != 6 {
 		t.Errorf("got %v", err)
 	}
 }

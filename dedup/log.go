@@ -64,7 +64,7 @@ func (l *loader) segment(ctx context.Context, store Store, number, length int64)
 	for {
 		e, n, err := decodeEntry(l.buf)
 		if err != nil || (n > 0 && !l.follows(&e)) {
-			return good, nil
+			return good, nil //nolint:nilerr // what cannot be read is the end of the log, and is derived again
 		}
 		if n > 0 {
 			l.take(e)
@@ -73,14 +73,14 @@ func (l *loader) segment(ctx context.Context, store Store, number, length int64)
 			continue
 		}
 		if read >= length {
-			return good, nil
+			return good, nil //nolint:nilerr // what cannot be read is the end of the log, and is derived again
 		}
 		data, err := store.Read(ctx, l.p.key, number, read, int(min(readBytes, length-read)))
 		if err != nil {
 			return 0, fmt.Errorf("reading segment %d of partition log %s: %w", number, l.p.key.Partition, err)
 		}
 		if len(data) == 0 {
-			return good, nil
+			return good, nil //nolint:nilerr // what cannot be read is the end of the log, and is derived again
 		}
 		l.buf = append(append(make([]byte, 0, len(l.buf)+len(data)), l.buf...), data...)
 		read += int64(len(data))

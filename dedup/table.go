@@ -88,12 +88,3 @@ func (d digest) stored() digest {
 	}
 	return d
 }
-
-// bytes is the memory of the table.
-func (s *set) bytes() int {
-	n := 0
-	for i := range s.slots {
-		n += cap(s.slots[i]) * 16
-	}
-	return n
-}

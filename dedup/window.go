@@ -44,5 +44,3 @@ func (w *window) first(d digest) bool { return !w.old.has(d) && w.this.add(d) }
 
 // load puts in a digest that was a first in generation g; the caller has turned the window to the newest so far.
 func (w *window) load(d digest) { w.this.add(d) }
-
-func (w *window) ids() int { return w.this.count + w.old.count }

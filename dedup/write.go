@@ -97,7 +97,7 @@ func (s *Step) away(err error) error {
 	case Pass:
 		return nil
 	case Fail:
-		return fmt.Errorf("%w: %v", stream.ErrFailed, err)
+		return fmt.Errorf("%w: %w", stream.ErrFailed, err)
 	}
 	return err
 }

@@ -56,7 +56,7 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 	c.pulse.beat()
 	opts := append(cluster.options(log),
 		kgo.ConsumerGroup(group.Name), kgo.ConsumeTopics(group.Topics...), kgo.ConsumeResetOffset(group.Start.offset()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.RequireStableFetchOffsets(), kgo.DisableAutoCommit(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.DisableAutoCommit(),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(group.SessionTimeout),
 		kgo.HeartbeatInterval(group.SessionTimeout/heartbeatsPerSession), kgo.RebalanceTimeout(rebalanceTimeout),
 		kgo.FetchMaxWait(fetchMaxWait), kgo.WithHooks(&c.pulse),
@@ -238,7 +238,7 @@ func commitError(resp *kmsg.OffsetCommitResponse, err error) error {
 	return nil
 }
 
-// Write, Full, Room and Flush implement pipeline.Client.
+// Write implements pipeline.Client.
 func (c *Client) Write(rs []stream.Record) { c.out.write(rs) }
 
 // Full implements pipeline.Client.

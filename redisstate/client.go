@@ -118,12 +118,12 @@ func classify(what string, err error) error {
 		text := strings.TrimPrefix(answer.Error(), "ERR Error running script: ")
 		for _, u := range unavailable {
 			if strings.HasPrefix(text, u) || strings.Contains(text, "-"+u) {
-				return fmt.Errorf("%s: %w: %v", what, stream.ErrUnavailable, err)
+				return fmt.Errorf("%s: %w: %w", what, stream.ErrUnavailable, err)
 			}
 		}
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	return fmt.Errorf("%s: %w: %v", what, stream.ErrUnavailable, err)
+	return fmt.Errorf("%s: %w: %w", what, stream.ErrUnavailable, err)
 }
 
 // call is one script to run.

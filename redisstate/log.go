@@ -34,7 +34,7 @@ func takeAnswer(v any) (st stream.LogState, err error) {
 		}
 	}
 	if st.Head, err = strconv.ParseInt(text[0], 10, 64); err != nil {
-		return st, fmt.Errorf("%w: %v", errAnswer, err)
+		return st, fmt.Errorf("%w: %w", errAnswer, err)
 	}
 	if st.First, err = strconv.ParseInt(text[1], 10, 64); err != nil {
 		return st, fmt.Errorf("%w: %v", errAnswer, err)

@@ -44,15 +44,13 @@ type Guest struct {
 	reasons              map[int32]string
 
 	// of the current batch; kept for the next
-	todo     []int // indices of the records to hand over
-	rows     []abi.Row
+	todo     []int    // indices of the records to hand over
 	results  []result // by index in todo
 	verdicts []abi.Verdict
 	outs     []stream.Record
 	bytes    []byte
 	topic    string
 	topicID  uint16
-	failed   map[int]*stream.Cause
 }
 
 // result is what became of one record: its verdict, and its outputs in outs.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -69,8 +70,7 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 		return nil, fmt.Errorf("compiling plugin %s: %w", s.Name, err)
 	}
 	if p.form, err = checkContract(p.module.compiled); err != nil {
-		rt.release(ctx, p.module)
-		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
+		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, errors.Join(err, rt.release(ctx, p.module)))
 	}
 	return p, nil
 }

@@ -416,7 +416,7 @@ func ignoreLost(err error) error {
 	if errors.Is(err, stream.ErrLost) {
 		return nil
 	}
-	return fmt.Errorf("error is %v, want lost", err)
+	return fmt.Errorf("error is %w, want lost", err)
 }
 
 func restoreZombie(_ *testing.T, b *bench) {
