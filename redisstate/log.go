@@ -37,7 +37,7 @@ func takeAnswer(v any) (st stream.LogState, err error) {
 		return st, fmt.Errorf("%w: %w", errAnswer, err)
 	}
 	if st.First, err = strconv.ParseInt(text[1], 10, 64); err != nil {
-		return st, fmt.Errorf("%w: %v", errAnswer, err)
+		return st, fmt.Errorf("%w: %w", errAnswer, err)
 	}
 	st.Secret = []byte(text[2])
 	for _, l := range a[3:] {
