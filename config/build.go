@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -266,6 +267,14 @@ func (b *builder) admin(a at) {
 		"insecure": func(a at) { c.Insecure = a.boolean() },
 		"hosts":    func(a at) { a.list(func(a at) { c.Hosts = append(c.Hosts, a.text()) }) },
 	})
+	host, _, err := net.SplitHostPort(c.Listen)
+	ip := net.ParseIP(host)
+	switch {
+	case err != nil:
+		a.fail("write 127.0.0.1:7480", "listen %q is no address", c.Listen)
+	case host != "localhost" && (ip == nil || !ip.IsLoopback()) && c.Token == "" && !c.Insecure:
+		a.fail("set token, or insecure: true", "%s can be reached from outside, and no token is asked for", c.Listen)
+	}
 }
 
 func (b *builder) telemetry(a at) {

@@ -81,6 +81,8 @@ func TestWhatIsWrongIsNamedWithPlaceAndRemedy(t *testing.T) {
 		{"sequence: $.seq,", "", "exactly one of sequence and time"},
 		{"{ out: { topic: out, key: $.acct } }", "{ out: { topic: out }, other: { topic: o2 } }", "without a route there is one sink"},
 		{"dedup: { key: $.id, window: 24h }", "dedup: [x]", "want a mapping"},
+		{"127.0.0.1:${ADMIN_PORT}", "0.0.0.0:${ADMIN_PORT}", "can be reached from outside"},
+		{"start: earliest", "decode: bytes", "decode: bytes is not available"},
 		{"- dedup: { key: $.id, window: 24h }", "- { on_error: retry, dedup: { key: $.id } }", "only filter and transform can try a record again"},
 	} {
 		if !strings.Contains(complete, c.old) {

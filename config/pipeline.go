@@ -74,6 +74,12 @@ func delivery(a at) {
 	}
 }
 
+func decode(a at) {
+	if a.oneOf("json", "bytes") == "bytes" {
+		a.fail("leave it out: a value that no step looks into is never decoded", "decode: bytes is not available in this version")
+	}
+}
+
 const defaultLinger = 5 * time.Millisecond
 
 func (r *pipelineReader) onlyKafka(a at) *Kafka {
@@ -106,7 +112,7 @@ func (r *pipelineReader) source(a at) {
 		"group":           func(a at) { s.Group = a.text() },
 		"start":           func(a at) { r.start(a) },
 		"session_timeout": func(a at) { s.SessionTimeout = a.duration(time.Second, 30*time.Minute) },
-		"decode":          func(a at) { a.oneOf("json", "bytes") },
+		"decode":          decode,
 		"poll": func(a at) {
 			a.object(fields{"records": func(a at) { s.PollRecords = int(a.count(1, 100_000)) }, "bytes": later})
 		},

@@ -92,8 +92,10 @@ func (r *running) dead(c pipeline.Coordinates) {
 }
 
 // Run runs the pipelines until ctx ends, which drains them, and returns the errors of those that halted. One pipeline that
-// halts does not stop the others.
+// halts does not stop the others; one that fails by its policy (stream.ErrFailed) ends all.
 func (d *Daemon) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var wg sync.WaitGroup
 	errs := make([]error, len(d.pipelines))
 	for i, r := range d.pipelines {
@@ -104,6 +106,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 			if err := pipeline.Run(ctx, r.spec); err != nil {
 				errs[i] = fmt.Errorf("pipeline %s: %w", r.cfg.Name, err)
 				r.log.Error("the pipeline has ended", "error", err)
+				if errors.Is(err, stream.ErrFailed) {
+					cancel() // the policy is to end the process
+				}
 			}
 		})
 	}

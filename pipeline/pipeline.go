@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 
-	"github.com/streamproc/streamproc/stream"
 	"golang.org/x/sync/errgroup"
 )
 
 // Run runs a pipeline's workers until ctx ends, which drains them: each finishes its batch, flushes, commits and leaves
-// the group. It returns early only if the pipeline cannot be built, or halts (stream.ErrHalt).
+// the group. It returns early only if the pipeline cannot be built, or halts (stream.ErrHalt, stream.ErrFailed).
 func Run(ctx context.Context, spec *Spec) error {
 	g, gx := errgroup.WithContext(ctx)
 	for i := range max(spec.Workers, 1) {
@@ -21,7 +20,7 @@ func Run(ctx context.Context, spec *Spec) error {
 			defer release()
 			err := w.run(gx)
 			switch {
-			case errors.Is(err, stream.ErrHalt):
+			case err != nil && final(err):
 				spec.Events.state(i, Halted, err.Error())
 			case err != nil:
 				spec.Events.state(i, Stopped, err.Error())

@@ -89,7 +89,7 @@ func (w *Worker) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		w.say(Starting, "")
 		err := w.membership(ctx)
-		if err == nil || errors.Is(err, stream.ErrHalt) {
+		if err == nil || final(err) {
 			return err
 		}
 		if w.good {
@@ -115,10 +115,15 @@ func (w *Worker) membership(ctx context.Context) error {
 	defer client.Close()
 	defer w.forget()
 	err = w.loop(ctx)
-	if errors.Is(err, stream.ErrUnavailable) {
+	if errors.Is(err, stream.ErrUnavailable) && !final(err) {
 		w.stall(ctx, err)
 	}
 	return err
+}
+
+// final says that an error ends the pipeline: an operator, or whoever runs the process, must decide.
+func final(err error) bool {
+	return errors.Is(err, stream.ErrHalt) || errors.Is(err, stream.ErrFailed)
 }
 
 // loop polls, processes and commits until ctx ends or something does not commit.

@@ -337,3 +337,16 @@ func TestAStepWithStateSeesBatchesThatWereFilteredWhole(t *testing.T) {
 		wantClosed(t, s, Counts{In: 7, Out: 2, Filtered: 5})
 	}
 }
+
+func TestAPolicyToFailEndsThePipelineInsteadOfWaiting(t *testing.T) {
+	b := newBroker("a")
+	s := spec(b, []Stage{{"s", stepFunc(func(*stream.Batch) error {
+		return fmt.Errorf("%w: %w", stream.ErrFailed, stream.ErrUnavailable)
+	})}}, nil)
+	if err := drain(t, s, time.Minute); !errors.Is(err, stream.ErrFailed) {
+		t.Errorf("got %v, want the failure", err)
+	}
+	if b.dials != 1 || b.commit.Floor != -1 {
+		t.Errorf("dialled %d times, committed %+v", b.dials, b.commit)
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/streamproc/streamproc/config"
 	"github.com/streamproc/streamproc/daemon"
+	"github.com/streamproc/streamproc/stream"
 )
 
 func runCommand() *cobra.Command {
@@ -61,7 +63,10 @@ func run(cmd *cobra.Command, paths, only []string) error {
 	if closing := d.Close(context.WithoutCancel(ctx)); err == nil {
 		err = closing
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, stream.ErrFailed):
+		return &exit{exitAway, err}
+	case err != nil:
 		return &exit{exitFailed, err}
 	}
 	return nil
