@@ -1,0 +1,153 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/streamproc/streamproc/internal/servers"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const orderYAML = `version: 1
+pipelines:
+  order:
+    commit_interval: 100ms
+    source: { topics: ["${IN}"], group: "${GROUP}", session_timeout: 6s }
+    steps:
+      - dedup: { key: $.id }
+      - reorder: { key: $.k, sequence: $.seq, first: 0, max_wait: 10m }
+    sinks: { out: { topic: "${OUT}", key: $.k } }
+    dlq: { topic: "${DLQ}" }
+`
+
+// Records come out of order, across kill -9 and the loss of all of Redis; they leave in order, each once or, after a kill,
+// again in order.
+func TestOrderIsRestoredThroughKillsAndAFlush(t *testing.T) {
+	r := newRig(t)
+	file := r.write("order.yaml", orderYAML)
+	in := r.start("run", "-c", file)
+	const keys, perKey, rounds = 40, 250, 5
+	for round := range rounds {
+		var rs []*kgo.Record
+		for i := range perKey / rounds {
+			for k := range keys {
+				seq := round*perKey/rounds + i
+				if i%10 < 9 && k%2 == 0 { // every second key: blocks of nine come backwards
+					seq = round*perKey/rounds + i/10*10 + 8 - i%10
+				}
+				rs = append(rs, &kgo.Record{Key: fmt.Appendf(nil, "k%d", k), Value: fmt.Appendf(nil, `{"id":"%d-%d","k":"k%d","seq":%d}`, k, seq, k, seq)})
+			}
+		}
+		r.feed(rs)
+		switch round {
+		case 1, 3:
+			in.kill()
+			in = r.start("run", "-c", file)
+		case 2:
+			r.flushRedis()
+		}
+	}
+	next, n := map[string]int{}, 0
+	r.read(r.out, 90*time.Second, func(rec *kgo.Record) bool {
+		var v struct{ Seq int }
+		if err := json.Unmarshal(rec.Value, &v); err != nil {
+			t.Fatalf("%s: %v", rec.Value, err)
+		}
+		switch key := string(rec.Key); {
+		case v.Seq == next[key]:
+			next[key]++
+			n++
+		case v.Seq > next[key]:
+			t.Fatalf("key %s: %d before %d", key, v.Seq, next[key])
+		}
+		return n == keys*perKey
+	})
+	in.drain()
+}
+
+// What cannot be put in order, a null value and a record over the limit each cost themselves.
+func TestOddRecordsGoToTheDeadLetters(t *testing.T) {
+	r := newRig(t)
+	limit := "4194304"
+	if _, err := kadm.NewClient(r.cl).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &limit}}, r.in); err != nil {
+		t.Fatal(err)
+	}
+	big, err := kgo.NewClient(kgo.SeedBrokers(r.kafka), kgo.ProducerBatchMaxBytes(4<<20), kgo.DefaultProduceTopic(r.in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer big.Close()
+	in := r.start("run", "-c", r.write("order.yaml", orderYAML))
+	for _, v := range [][]byte{
+		[]byte(`{"id":"1","k":"a","seq":0}`),
+		[]byte(`{"id":"2","k":"a","seq":1.5}`),
+		[]byte(`{"id":"3","k":"a"}`),
+		nil,
+		bytes.Repeat([]byte("x"), 2<<20),
+		[]byte(`{"id":"4","k":"a","seq":1}`),
+	} {
+		if err := big.ProduceSync(t.Context(), &kgo.Record{Key: []byte("a"), Value: v}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	r.read(r.out, 30*time.Second, func(*kgo.Record) bool { n++; return n == 2 })
+	reasons := map[string]int{}
+	r.read(r.dlq, 30*time.Second, func(rec *kgo.Record) bool {
+		for _, h := range rec.Headers {
+			if h.Key == "sp-reason" {
+				reasons[string(h.Value)]++
+			}
+		}
+		return reasons["decode"]+reasons["limit"] == 4
+	})
+	if reasons["decode"] != 3 || reasons["limit"] != 1 {
+		t.Errorf("reasons %v", reasons)
+	}
+	in.drain()
+}
+
+func TestAGroupWithoutACoordinatorIsNotSilent(t *testing.T) {
+	k := servers.NewKafka(t, servers.KafkaOptions{Properties: map[string]string{"offsets.topic.replication.factor": "3"}})
+	t.Setenv("STREAMPROC_TEST_KAFKA", strings.Join(k.Brokers(), ","))
+	r := newRig(t)
+	in := r.start("run", "-c", r.write("once.yaml", onceYAML))
+	in.says("set offsets.topic.replication.factor to at most 1", 60*time.Second)
+	in.drain()
+}
+
+func TestAWrongPasswordIsSaidAndNotShown(t *testing.T) {
+	k := servers.NewKafka(t, servers.KafkaOptions{SASL: true})
+	r := newRig(t)
+	yaml := "resources: { kafka: { main: { brokers: [\"" + strings.Join(k.SASLBrokers(), ",") + "\"], sasl: { mechanism: SCRAM-SHA-512, username: " + servers.User + ", password: \"${PW}\" } } } }\n"
+	r.env = append(r.env, "PW=canary-of-a-password")
+	in := r.start("run", "-c", r.write("login.yaml", strings.Replace(onceYAML, "pipelines:", yaml+"pipelines:", 1)))
+	in.says("refuses the login of user", 60*time.Second)
+	in.drain()
+	if strings.Contains(in.stderr.String()+in.stdout.String(), "canary-of-a-password") {
+		t.Error("the password shows")
+	}
+}
+
+func TestAPluginThatIsNotWasmIsRefusedAtStart(t *testing.T) {
+	r := newRig(t)
+	if err := os.WriteFile(filepath.Join(r.dir, "bad.wasm"), []byte("\x7fELF..."), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in := r.start("run", "-c", r.write("bad.yaml", strings.Replace(onceYAML, "- dedup:", "- transform: { wasm: bad.wasm }\n      - dedup:", 1)))
+	select {
+	case <-in.done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it runs")
+	}
+	if code := in.cmd.ProcessState.ExitCode(); code != 78 || !strings.Contains(in.stderr.String(), "bad") {
+		t.Errorf("exit %d: %s", code, in.stderr)
+	}
+}
