@@ -151,3 +151,60 @@ func TestAPluginThatIsNotWasmIsRefusedAtStart(t *testing.T) {
 		t.Errorf("exit %d: %s", code, in.stderr)
 	}
 }
+
+const trapYAML = `version: 1
+pipelines:
+  trap:
+    commit_interval: 100ms
+    source: { topics: ["${IN}"], group: "${GROUP}", session_timeout: 6s }
+    steps: [ { transform: { wasm: faulty.wasm } } ]
+    sinks: { out: { topic: "${OUT}" } }
+    dlq: { topic: "${DLQ}" }
+`
+
+// The plugin traps on a value that begins with t, and keeps one that begins with k: every third record traps, within
+// batches of many.
+func TestATrapCostsOneRecord(t *testing.T) {
+	r := newRig(t)
+	module, err := os.ReadFile("../../runtime/testdata/faulty.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.write("faulty.wasm", string(module))
+	var rs []*kgo.Record
+	for i := range 600 {
+		word := "keep"
+		if i%3 == 2 {
+			word = "trap"
+		}
+		rs = append(rs, &kgo.Record{Key: []byte("one"), Value: fmt.Appendf(nil, "%s %d", word, i)})
+	}
+	r.feed(rs)
+	in := r.start("run", "-c", r.write("trap.yaml", trapYAML))
+	var out []string
+	r.read(r.out, 60*time.Second, func(rec *kgo.Record) bool {
+		out = append(out, string(rec.Value))
+		return len(out) == 400
+	})
+	for i, v := range out {
+		if want := fmt.Sprintf("keep %d", i/2*3+i%2); v != want {
+			t.Fatalf("output %d is %q, want %q", i, v, want)
+		}
+	}
+	dead := 0
+	r.read(r.dlq, 60*time.Second, func(rec *kgo.Record) bool {
+		h := map[string]string{}
+		for _, x := range rec.Headers {
+			h[x.Key] = string(x.Value)
+		}
+		if h["sp-reason"] != "trap" || len(h["sp-plugin"]) != 64 || !strings.HasPrefix(string(rec.Value), "trap") {
+			t.Errorf("dead letter %q with %v", rec.Value, h)
+		}
+		dead++
+		return dead == 200
+	})
+	in.drain()
+	if !strings.Contains(in.stdout.String(), "in 600 = out 400 + filtered 0 + duplicates 0 + held 0 + late 0 + dead-lettered 200") {
+		t.Errorf("ledger: %s", in.stdout.String())
+	}
+}
