@@ -45,7 +45,7 @@ type position struct {
 
 const (
 	revokeWait = 3 * time.Second // how long a planned revocation waits for the worker to end its checkpoint
-	closeWait  = 5 * time.Second // how long Close waits before it leaves the client to itself
+	closeWait  = 3 * time.Second // how long Close waits before it leaves the client to itself: a drain ends within 5 s
 )
 
 // Dial makes the client of one membership; outputs are numbered from 1 as stream.Sink. limitBytes bounds what may wait to
