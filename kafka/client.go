@@ -153,17 +153,6 @@ func (c *Client) CaughtUp(p stream.Partition) bool {
 	return ok && at.next >= at.end && c.pulse.sinceFetch() < 4*fetchMaxWait
 }
 
-// Assigned is the number of partitions that the client owns now.
-func (c *Client) Assigned() int { return c.member.size() }
-
-// Lag is how many offsets of its partitions the client has not polled yet, as far as its last fetches tell.
-func (c *Client) Lag() (n int64) {
-	for _, at := range c.parts {
-		n += max(at.end-at.next, 0)
-	}
-	return n
-}
-
 // Commit implements pipeline.Client: a plain OffsetCommit, behind the guard.
 func (c *Client) Commit(ctx context.Context, marks []stream.Mark) error {
 	if d := c.pulse.silence(); d > c.group.SessionTimeout/2 {

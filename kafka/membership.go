@@ -80,12 +80,6 @@ func (m *membership) alive() error {
 	return m.dead
 }
 
-func (m *membership) size() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.own)
-}
-
 // verify refuses a commit by member whose partitions are no longer owned as they were when polled.
 func (m *membership) verify(member string, polled map[stream.Partition]stamp) error {
 	m.mu.Lock()

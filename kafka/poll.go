@@ -62,7 +62,7 @@ func (c *Client) take(b *stream.Batch, topic string, fp *kgo.FetchPartition) err
 	first, last := fp.Records[0].Offset, fp.Records[len(fp.Records)-1].Offset
 	at := c.parts[p]
 	if at == nil || at.stamp != s {
-		if floor := c.Floor(p); first < floor {
+		if floor := c.floor(p); first < floor {
 			return fmt.Errorf("polling %v: got offset %d below the committed %d", p, first, floor)
 		}
 		at = &position{stamp: s, first: first, next: first}
@@ -80,7 +80,6 @@ func (c *Client) take(b *stream.Batch, topic string, fp *kgo.FetchPartition) err
 	if fp.LastStableOffset < 0 {
 		at.end = fp.HighWatermark
 	}
-	span.CaughtUp = at.next >= at.end
 	n := len(b.Records)
 	b.Records = appendRecords(b.Records, p, fp.Records, c.group.TrustedTopics[topic])
 	span.Records = len(b.Records) - n
@@ -88,8 +87,8 @@ func (c *Client) take(b *stream.Batch, topic string, fp *kgo.FetchPartition) err
 	return nil
 }
 
-// Floor is the offset that the group had committed for p when it was assigned, or -1.
-func (c *Client) Floor(p stream.Partition) int64 {
+// floor is the offset that the group had committed for p when it was assigned, or -1.
+func (c *Client) floor(p stream.Partition) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if commit, ok := c.fetched[p]; ok {

@@ -19,11 +19,10 @@ const (
 // a time, and must not block.
 type Events struct {
 	State      func(worker int, s State, why string)
-	Step       func(name string, records int, took time.Duration)     // a step has processed so many records
-	Checkpoint func(worker int, took time.Duration, err error)        // err: it was not committed
-	Output     func(sink string, records, bytes int64)                // written by a checkpoint that was committed
-	Dead       func(c Coordinates)                                    // a record went to the dead letters
-	Poll       func(worker, records int, lag int64, oldest time.Time) // what a poll brought
+	Step       func(name string, records int, took time.Duration) // a step has processed so many records
+	Checkpoint func(worker int, took time.Duration, err error)    // err: it was not committed
+	Output     func(sink string, records, bytes int64)            // written by a checkpoint that was committed
+	Dead       func(c Coordinates)                                // a record went to the dead letters
 }
 
 // Coordinates tell where a dead letter came from and why, for the log.

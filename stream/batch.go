@@ -5,8 +5,7 @@ package stream
 type Span struct {
 	Partition Partition
 	From, To  int64
-	Records   int  // how many records of the batch, as polled, are of this span
-	CaughtUp  bool // To was the end of the partition when it was fetched
+	Records   int // how many records of the batch, as polled, are of this span
 }
 
 // Batch is what one poll of one worker brought, on its way through the steps: per partition in offset order, partitions
