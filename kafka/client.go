@@ -55,7 +55,9 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 		parts: map[stream.Partition]*position{}, polled: map[stream.Partition]stamp{}, fetched: map[stream.Partition]stream.Commit{}}
 	c.pulse.beat()
 	opts := append(cluster.options(log),
-		kgo.ConsumerGroup(group.Name), kgo.ConsumeTopics(group.Topics...), kgo.ConsumeResetOffset(group.Start.offset()),
+		kgo.ConsumerGroup(group.Name), kgo.ConsumeTopics(group.Topics...), kgo.ConsumeStartOffset(group.Start.offset()),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()), // a committed offset that retention has passed halts: going on would lose in silence
+
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.DisableAutoCommit(),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(group.SessionTimeout),
 		kgo.HeartbeatInterval(group.SessionTimeout/heartbeatsPerSession), kgo.RebalanceTimeout(rebalanceTimeout),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/streamproc/streamproc/stream"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -190,6 +191,43 @@ func TestOutputsAreFlushedAndARecordTooLargeIsReturned(t *testing.T) {
 	refused, err := c.Flush(t.Context())
 	if err != nil || len(refused) != 1 || refused[0].Origin.Offset != 7 || refused[0].Cause.Reason != stream.ReasonProduce {
 		t.Fatalf("refused %d, %v", len(refused), err)
+	}
+}
+
+func TestACommittedOffsetThatRetentionHasPassedHalts(t *testing.T) {
+	r := newRig(t)
+	r.feed(t, 0, 20)
+	c := r.dial(t)
+	_, marks := poll(t, c, 20)
+	for p := range marks {
+		marks[p] = 3
+	}
+	if err := c.Commit(t.Context(), commits(marks, "n")); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(r.cluster.Brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	var gone kadm.Offsets
+	gone.AddOffset("in", 0, 8, -1)
+	gone.AddOffset("in", 1, 8, -1)
+	if rs, err := kadm.NewClient(cl).DeleteRecords(t.Context(), gone); err != nil || rs.Error() != nil {
+		t.Fatal(err, rs.Error())
+	}
+	again := r.dial(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for err = error(nil); err == nil && ctx.Err() == nil; {
+		var b stream.Batch
+		if err = again.Poll(ctx, &b); len(b.Records) > 0 {
+			t.Fatalf("went on at offset %d", b.Records[0].Origin.Offset)
+		}
+	}
+	if !errors.Is(err, stream.ErrHalt) {
+		t.Errorf("got %v, want a halt", err)
 	}
 }
 
