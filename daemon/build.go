@@ -37,6 +37,7 @@ func (d deduper) Derive(p stream.Partition) pipeline.Step { return d.Step.Derive
 // builder makes one pipeline's Spec out of its configuration.
 type builder struct {
 	cfg     *config.Pipeline
+	options Options
 	log     *slog.Logger
 	engine  *runtime.Runtime
 	stores  map[*config.Redis]*redisstate.Client
@@ -48,7 +49,7 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 	p := b.cfg
 	s := &pipeline.Spec{Name: p.Name, Workers: p.Workers, CommitInterval: p.CommitInterval, Ledger: pipeline.NewLedger(),
 		Limits: pipeline.Limits{ValueBytes: p.Limits.ValueBytes, KeyBytes: p.Limits.KeyBytes, Headers: p.Limits.Headers, HeaderBytes: p.Limits.HeaderBytes}}
-	cluster, err := clusterOf(p.Source.Kafka)
+	cluster, err := clusterOf(p.Source.Kafka, b.options.Dial)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 		s.Outputs = append(s.Outputs, out)
 		o := kafka.Output{Topic: sink.Topic, Compression: sink.Compression, Linger: sink.Linger}
 		if sink.Kafka != p.Source.Kafka {
-			if o.Cluster, err = clusterOf(sink.Kafka); err != nil {
+			if o.Cluster, err = clusterOf(sink.Kafka, b.options.Dial); err != nil {
 				return nil, err
 			}
 		}
@@ -74,8 +75,12 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 	}
 	s.Sink, s.DeadLetters = b.numbers[p.Default()], b.numbers[p.DLQ]
 	group := groupOf(p)
-	s.Dial = func(int) (pipeline.Client, error) {
-		return kafka.Dial(*cluster, group, outputs, p.InFlightBytes, b.log)
+	s.Dial = func(worker int) (pipeline.Client, error) {
+		c, err := kafka.Dial(*cluster, group, outputs, p.InFlightBytes, b.log)
+		if err != nil || b.options.Client == nil {
+			return c, err
+		}
+		return b.options.Client(worker, c), nil
 	}
 	s.Ready = func(ctx context.Context) error {
 		for _, store := range b.stores {
@@ -97,12 +102,12 @@ func groupOf(p *config.Pipeline) kafka.Group {
 		SessionTimeout: p.Source.SessionTimeout, PollRecords: p.Source.PollRecords}
 }
 
-func clusterOf(k *config.Kafka) (*kafka.Cluster, error) {
+func clusterOf(k *config.Kafka, dial dialer) (*kafka.Cluster, error) {
 	t, err := tlsOf(k.TLS)
 	if err != nil {
 		return nil, fmt.Errorf("kafka %s: %w", k.Name, err)
 	}
-	return &kafka.Cluster{Brokers: k.Brokers, ClientID: k.ClientID, TLS: t,
+	return &kafka.Cluster{Brokers: k.Brokers, ClientID: k.ClientID, TLS: t, Dial: dial,
 		SASL: kafka.SASL{Mechanism: k.SASL.Mechanism, Username: k.SASL.Username, Password: k.SASL.Password.Reveal()}}, nil
 }
 
@@ -187,7 +192,7 @@ func (b *builder) store(r *config.Redis) error {
 	if err != nil {
 		return fmt.Errorf("redis %s: %w", r.Name, err)
 	}
-	b.stores[r], err = redisstate.Open(redisstate.Options{Addrs: r.Addrs, Username: r.Username, Password: r.Password.Reveal(), DB: r.DB, TLS: t})
+	b.stores[r], err = redisstate.Open(redisstate.Options{Addrs: r.Addrs, Username: r.Username, Password: r.Password.Reveal(), DB: r.DB, TLS: t, Dial: b.options.Dial})
 	return err
 }
 

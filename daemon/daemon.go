@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -21,7 +22,13 @@ type Options struct {
 	Logger   *slog.Logger // nil: slog.Default
 	CacheDir string       // where compiled plugins are kept; "": in memory only
 	Only     []string     // names of the pipelines to run; empty: all
+
+	// Two seams where a simulation stands between the engine and the world; nil in a real process.
+	Dial   dialer                                              // makes the connections to Kafka and Redis
+	Client func(worker int, c pipeline.Client) pipeline.Client // stands before each membership
 }
+
+type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // Daemon runs pipelines. Its methods are safe for concurrent use.
 type Daemon struct {
@@ -34,6 +41,7 @@ type Daemon struct {
 // running is one pipeline with what is known about it.
 type running struct {
 	cfg   *config.Pipeline
+	dial  dialer
 	spec  *pipeline.Spec
 	log   *slog.Logger
 	board board
@@ -54,12 +62,12 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) {
 			continue
 		}
 		log := o.Logger.With("pipeline", p.Name)
-		b := &builder{cfg: p, log: log, engine: engine, stores: d.stores, plugins: map[*config.PluginUse]*runtime.Plugin{}, numbers: map[*config.Sink]stream.Sink{}}
+		b := &builder{cfg: p, options: o, log: log, engine: engine, stores: d.stores, plugins: map[*config.PluginUse]*runtime.Plugin{}, numbers: map[*config.Sink]stream.Sink{}}
 		spec, err := b.spec(ctx)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("pipeline %s: %w", p.Name, err), d.Close(ctx))
 		}
-		r := &running{cfg: p, spec: spec, log: log}
+		r := &running{cfg: p, dial: o.Dial, spec: spec, log: log}
 		spec.Events.State, spec.Events.Dead = r.state, r.dead
 		d.pipelines = append(d.pipelines, r)
 	}
@@ -141,7 +149,7 @@ func (r *running) diagnose(ctx context.Context) {
 }
 
 func (r *running) check(ctx context.Context) []error {
-	cluster, err := clusterOf(r.cfg.Source.Kafka)
+	cluster, err := clusterOf(r.cfg.Source.Kafka, r.dial)
 	if err != nil {
 		return []error{err}
 	}

@@ -3,8 +3,10 @@
 package kafka
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -18,6 +20,7 @@ type Cluster struct {
 	ClientID string
 	TLS      *tls.Config // nil: plaintext
 	SASL     SASL
+	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // makes connections; nil: TCP, by TLS if set
 }
 
 // SASL is how a client proves who it is. Mechanism is "", PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
@@ -67,7 +70,9 @@ func (c *Cluster) options(log *slog.Logger) []kgo.Opt {
 	if c.ClientID != "" {
 		opts = append(opts, kgo.ClientID(c.ClientID))
 	}
-	if c.TLS != nil {
+	if c.Dial != nil {
+		opts = append(opts, kgo.Dialer(c.Dial))
+	} else if c.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(c.TLS))
 	}
 	switch c.SASL.Mechanism {

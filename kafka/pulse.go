@@ -6,7 +6,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"golang.org/x/sys/unix"
 )
 
 // pulse keeps when the group and the fetches last answered (guard G2), by the boot clock, which goes on while the process
@@ -31,11 +30,3 @@ func (p *pulse) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.D
 func (p *pulse) beat()                     { p.group.Store(bootNanos()) }
 func (p *pulse) silence() time.Duration    { return time.Duration(bootNanos() - p.group.Load()) }
 func (p *pulse) sinceFetch() time.Duration { return time.Duration(bootNanos() - p.fetch.Load()) }
-
-func bootNanos() int64 {
-	var ts unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
-		return time.Now().UnixNano()
-	}
-	return ts.Nano()
-}

@@ -34,10 +34,11 @@ type Options struct {
 	Addrs    []string // one is a server, several are a cluster
 	Username string
 	Password string
-	DB       int                                                // not on a cluster
-	TLS      *tls.Config                                        // nil is plain
-	Keep     time.Duration                                      // how long state that nobody touches is kept; 0 is 30 days. At least twice the longest window
-	Observe  func(script string, took time.Duration, err error) // told of each round trip; may be nil
+	DB       int                                                               // not on a cluster
+	TLS      *tls.Config                                                       // nil is plain
+	Keep     time.Duration                                                     // how long state that nobody touches is kept; 0 is 30 days. At least twice the longest window
+	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // makes connections; nil: TCP, by TLS if set
+	Observe  func(script string, took time.Duration, err error)                // told of each round trip; may be nil
 }
 
 // Client is a connection pool to one Redis, for all workers of a process.
@@ -63,7 +64,7 @@ func Open(o Options) (*Client, error) {
 		c.observe = func(string, time.Duration, error) {}
 	}
 	c.rdb = redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: o.Addrs, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLS,
+		Addrs: o.Addrs, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLS, Dialer: o.Dial,
 		DialTimeout: dialTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		MaxRetries: retries, PoolSize: poolSize, ContextTimeoutEnabled: true, DisableIdentity: true,
 	})
