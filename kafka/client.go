@@ -155,6 +155,14 @@ func (c *Client) CaughtUp(p stream.Partition) bool {
 	return ok && at.next >= at.end && c.pulse.sinceFetch() < 4*fetchMaxWait
 }
 
+// End implements pipeline.Client.
+func (c *Client) End(p stream.Partition) int64 {
+	if at := c.parts[p]; at != nil {
+		return at.end
+	}
+	return 0
+}
+
 // Commit implements pipeline.Client: a plain OffsetCommit, behind the guard.
 func (c *Client) Commit(ctx context.Context, marks []stream.Mark) error {
 	if d := c.pulse.silence(); d > c.group.SessionTimeout/2 {

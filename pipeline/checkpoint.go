@@ -85,9 +85,10 @@ func (w *Worker) flush(ctx context.Context) error {
 			cause := *r.Cause
 			cause.Step = "sink " + w.spec.Outputs[r.Sink-1].Name
 			r.Cause = &cause
-			w.tally.outputs[r.Sink]--
-			w.tally.fates[stream.Out]--
-			w.tally.fates[stream.DeadLettered]++
+			w.outputs[r.Sink].records--
+			f := w.fatesOf(r.Origin.Partition)
+			f.by[stream.Out]--
+			f.by[stream.DeadLettered]++
 			d := w.deadLetter(r)
 			w.emit(&d)
 		}
@@ -110,30 +111,41 @@ func (w *Worker) mark(p stream.Partition, nonce string) stream.Commit {
 		}
 		c.Watermark = max(c.Watermark, h.Watermark(p))
 	}
-	at.head = c.Head
+	at.head, at.floor = c.Head, c.Floor
 	return c
 }
 
-// settleAccounts enters a committed checkpoint into the ledger.
+// settleAccounts enters a committed checkpoint into the ledger, and tells where its partitions stand.
 func (w *Worker) settleAccounts() {
-	var total int64
-	for p, at := range w.open {
-		at.held = 0
-		for i := range w.stages {
-			if h, ok := as[Holder](w.stages[i].Step); ok {
-				n, _ := h.Held(p)
-				at.held += int64(n)
-			}
-		}
-		total += at.held
+	for p := range w.touched {
+		at := w.open[p]
+		w.spec.Ledger.enter(p, &at.fates, w.held(p))
+		w.stands(p, at, true)
 	}
-	w.spec.Ledger.commit(w.number, &w.tally, total, w.spec.Outputs)
-	if ev := w.spec.Events.Output; ev != nil {
-		for i, o := range w.spec.Outputs {
-			if n := w.tally.outputs[i+1]; n > 0 {
-				ev(o.Name, n, w.tally.bytes[i+1])
-			}
+	for i, o := range w.spec.Outputs {
+		out := w.outputs[i+1]
+		w.spec.Ledger.wrote(o.Name, out.records)
+		if ev := w.spec.Events.Output; ev != nil && out.records > 0 {
+			ev(o.Name, out.records, out.bytes)
 		}
+	}
+}
+
+// held is how many inputs of a partition wait in steps.
+func (w *Worker) held(p stream.Partition) (total int64) {
+	for i := range w.stages {
+		if h, ok := as[Holder](w.stages[i].Step); ok {
+			n, _ := h.Held(p)
+			total += int64(n)
+		}
+	}
+	return total
+}
+
+// stands tells where a partition stands.
+func (w *Worker) stands(p stream.Partition, at *partition, committed bool) {
+	if ev := w.spec.Events.Standing; ev != nil {
+		ev(w.number, Standing{Partition: p, Floor: at.floor, Next: at.next, End: w.client.End(p), First: at.first, Last: at.last, Committed: committed})
 	}
 }
 
@@ -144,8 +156,8 @@ func (w *Worker) revoke(ctx context.Context, r stream.Revocation) error {
 		return err
 	}
 	for _, p := range r.Partitions {
-		if at := w.open[p]; at != nil {
-			w.closePartition(p, at)
+		if w.open[p] != nil {
+			w.closePartition(p)
 		}
 	}
 	return nil

@@ -1,6 +1,10 @@
 package pipeline
 
-import "time"
+import (
+	"time"
+
+	"github.com/streamproc/streamproc/stream"
+)
 
 // State is what a pipeline or one of its workers is doing.
 type State string
@@ -15,14 +19,37 @@ const (
 	Stopped    State = "stopped"
 )
 
+// States lists them.
+var States = []State{Starting, Running, Stalled, Rebuilding, Halted, Stopped}
+
 // Events are told what happens, by value; each func may be nil. They are called from the workers' goroutines, several at
-// a time, and must not block.
+// a time, and must not block. Apart from Dead, none is called for a single record.
 type Events struct {
 	State      func(worker int, s State, why string)
-	Step       func(name string, records int, took time.Duration) // a step has processed so many records
-	Checkpoint func(worker int, took time.Duration, err error)    // err: it was not committed
-	Output     func(sink string, records, bytes int64)            // written by a checkpoint that was committed
-	Dead       func(c Coordinates)                                // a record went to the dead letters
+	Step       func(w Work)
+	Checkpoint func(worker int, took time.Duration, err error) // err: it was not committed
+	Output     func(sink string, records, bytes int64)         // written by a checkpoint that was committed
+	Standing   func(worker int, s Standing)                    // of each partition of a committed checkpoint, and of a stalled one
+	Dead       func(c Coordinates)                             // a record went to the dead letters
+}
+
+// Work is what a step did with one batch. What is done again after a crash is told again.
+type Work struct {
+	Step    string
+	In, Out int               // records that came and that went on: they differ also by what is held, or made several of
+	Settled [stream.Fates]int // records that left the flow here, by fate; a route's include those of its branches
+	Took    time.Duration
+}
+
+// Standing is where a partition stands.
+type Standing struct {
+	Partition stream.Partition
+	Floor     int64 // what is committed: everything below is settled
+	Next      int64 // the next offset to read
+	End       int64 // the end of the partition when it was last fetched from
+	First     int64 // timestamp of the first record that the checkpoint has read, in ms; 0 if it has read none
+	Last      int64 // timestamp of the last record read, in ms; 0 if there is none
+	Committed bool  // the checkpoint was committed; otherwise the worker has stalled
 }
 
 // Coordinates tell where a dead letter came from and why, for the log.

@@ -78,6 +78,7 @@ func (c *client) Revoking() <-chan stream.Revocation { return c.revoking }
 func (c *client) Full() bool                         { return false }
 func (c *client) Room() <-chan struct{}              { return c.room }
 func (c *client) CaughtUp(stream.Partition) bool     { return true }
+func (c *client) End(stream.Partition) int64         { return int64(len(c.b.log)) }
 func (c *client) Close()                             {}
 
 func (c *client) Write(rs []stream.Record) {

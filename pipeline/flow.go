@@ -25,12 +25,17 @@ func run(ctx context.Context, stages []Stage, b *stream.Batch, settle func(*stre
 		if err := stages[i].Step.Process(ctx, b); err != nil {
 			return err
 		}
-		if ev != nil && ev.Step != nil {
-			ev.Step(stages[i].Name, n, time.Since(begin))
-		}
-		sweep(b, settle)
+		took := time.Since(begin)
+		ev.step(stages[i].Name, n, b, sweep(b, settle), took)
 	}
 	return nil
+}
+
+// step tells what a step did with n records: b is what it left of them.
+func (e *Events) step(name string, n int, b *stream.Batch, settled [stream.Fates]int, took time.Duration) {
+	if e != nil && e.Step != nil {
+		e.Step(Work{Step: name, In: n, Out: len(b.Records), Settled: settled, Took: took})
+	}
 }
 
 // keepsLog says that a step must see the spans of a batch even when none of its records arrives.
@@ -39,14 +44,15 @@ func keepsLog(s Step) bool {
 	return ok
 }
 
-// sweep takes settled records out of the batch, in order.
-func sweep(b *stream.Batch, settle func(*stream.Record)) {
+// sweep takes settled records out of the batch, in order, and counts them.
+func sweep(b *stream.Batch, settle func(*stream.Record)) (settled [stream.Fates]int) {
 	if !b.Settled {
-		return
+		return settled
 	}
 	kept := 0
 	for i := range b.Records {
-		if b.Records[i].Fate != stream.Flowing {
+		if fate := b.Records[i].Fate; fate != stream.Flowing {
+			settled[fate]++
 			settle(&b.Records[i])
 			continue
 		}
@@ -57,4 +63,5 @@ func sweep(b *stream.Batch, settle func(*stream.Record)) {
 	}
 	clear(b.Records[kept:])
 	b.Records, b.Settled = b.Records[:kept], false
+	return settled
 }

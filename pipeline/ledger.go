@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 
@@ -26,6 +27,17 @@ func (c Counts) Difference() int64 {
 	return c.In - c.Out - c.Filtered - c.Duplicates - c.Held - c.Late - c.DeadLettered
 }
 
+func (c *Counts) add(o Counts) {
+	c.In += o.In
+	c.Out += o.Out
+	c.Filtered += o.Filtered
+	c.Duplicates += o.Duplicates
+	c.Held += o.Held
+	c.Late += o.Late
+	c.DeadLettered += o.DeadLettered
+	c.Replayed += o.Replayed
+}
+
 func (c Counts) String() string {
 	n := humanize.Comma
 	closes := "closes"
@@ -38,83 +50,99 @@ func (c Counts) String() string {
 	return b.String()
 }
 
-// Ledger accounts for the input of one pipeline, checkpoint by checkpoint: what was not committed is not in it. Safe for
-// concurrent use.
+// Ledger accounts for the input of one pipeline, partition by partition and checkpoint by checkpoint: what was not
+// committed is not in it. Safe for concurrent use.
 type Ledger struct {
 	mu      sync.Mutex
-	counts  Counts
-	left    int64         // held when their partition went to another member, or the worker was rebuilt
-	holding map[int]int64 // by worker, as of its last checkpoint
+	pages   map[stream.Partition]*page
 	outputs map[string]int64
+}
+
+// page is the account of one partition.
+type page struct {
+	counts Counts
+	left   int64 // held when the partition went to another member, or the worker was rebuilt
+	held   int64 // as of the last checkpoint
+}
+
+func (p *page) read() Counts {
+	c := p.counts
+	c.Held = p.left + p.held
+	return c
 }
 
 // NewLedger returns an empty one.
 func NewLedger() *Ledger {
-	return &Ledger{holding: map[int]int64{}, outputs: map[string]int64{}}
+	return &Ledger{pages: map[stream.Partition]*page{}, outputs: map[string]int64{}}
 }
 
 // Counts returns the account as of the last checkpoints.
-func (l *Ledger) Counts() Counts {
+func (l *Ledger) Counts() (total Counts) {
+	for _, c := range l.Partitions() {
+		total.add(c)
+	}
+	return total
+}
+
+// Partitions returns the account of each partition that was ever read.
+func (l *Ledger) Partitions() map[stream.Partition]Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := l.counts
-	c.Held = l.left
-	for _, n := range l.holding {
-		c.Held += n
+	m := make(map[stream.Partition]Counts, len(l.pages))
+	for p, page := range l.pages {
+		m[p] = page.read()
 	}
-	return c
+	return m
+}
+
+// Difference is how many inputs are unaccounted for, or accounted for too often, over all partitions: 0, or the ledger does
+// not close. What one partition lacks another cannot make good.
+func (l *Ledger) Difference() (n int64) {
+	for _, c := range l.Partitions() {
+		n += max(c.Difference(), -c.Difference())
+	}
+	return n
 }
 
 // Outputs returns how many records were written, by sink.
 func (l *Ledger) Outputs() map[string]int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := make(map[string]int64, len(l.outputs))
-	for k, v := range l.outputs {
-		m[k] = v
-	}
-	return m
+	return maps.Clone(l.outputs)
 }
 
-// tally is the account of one checkpoint.
-type tally struct {
-	read    int64
-	fates   [stream.Fates]int64
-	outputs []int64 // records, by sink
-	bytes   []int64 // of keys and values, by sink
+// fates is what became of the records of one partition in one checkpoint.
+type fates struct {
+	read int64
+	by   [stream.Fates]int64
 }
 
-func (t *tally) reset(sinks int) {
-	if len(t.outputs) != sinks+1 {
-		t.outputs, t.bytes = make([]int64, sinks+1), make([]int64, sinks+1)
-	}
-	clear(t.outputs)
-	clear(t.bytes)
-	t.read, t.fates = 0, [stream.Fates]int64{}
-}
-
-// commit adds the account of a committed checkpoint of a worker that now holds so many inputs.
-func (l *Ledger) commit(worker int, t *tally, held int64, sinks []Output) {
+// enter adds the account of a partition in a committed checkpoint, after which so many of its inputs are held.
+func (l *Ledger) enter(p stream.Partition, f *fates, held int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := &l.counts
-	c.In += t.read - t.fates[stream.Replayed]
-	c.Replayed += t.fates[stream.Replayed]
-	c.Out += t.fates[stream.Out]
-	c.Filtered += t.fates[stream.Filtered]
-	c.Duplicates += t.fates[stream.Duplicate]
-	c.Late += t.fates[stream.Late]
-	c.DeadLettered += t.fates[stream.DeadLettered]
-	l.holding[worker] = held
-	for i, n := range t.outputs[1:] {
-		l.outputs[sinks[i].Name] += n
+	at := l.pages[p]
+	if at == nil {
+		at = &page{}
+		l.pages[p] = at
 	}
+	at.held = held
+	at.counts.add(Counts{In: f.read - f.by[stream.Replayed], Replayed: f.by[stream.Replayed], Out: f.by[stream.Out], Filtered: f.by[stream.Filtered],
+		Duplicates: f.by[stream.Duplicate], Late: f.by[stream.Late], DeadLettered: f.by[stream.DeadLettered]})
 }
 
-// leave says that a worker has given up partitions of which it held so many inputs at its last checkpoint.
-func (l *Ledger) leave(worker int, held int64) {
+// wrote adds what a committed checkpoint has written to a sink.
+func (l *Ledger) wrote(sink string, records int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.left += held
-	l.holding[worker] -= held
+	l.outputs[sink] += records
+}
+
+// leave says that a partition was given up, with what it held at its last checkpoint.
+func (l *Ledger) leave(p stream.Partition) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at := l.pages[p]; at != nil {
+		at.left, at.held = at.left+at.held, 0
+	}
 }

@@ -76,6 +76,8 @@ type Client interface {
 	Commit(ctx context.Context, marks []stream.Mark) error
 	// CaughtUp says whether everything in the partition has been polled.
 	CaughtUp(p stream.Partition) bool
+	// End is the end of a partition that was polled, as of the last fetch that brought records of it.
+	End(p stream.Partition) int64
 	// Replay reads [from, to) of a partition again, unfiltered, as History.Replay describes.
 	Replay(ctx context.Context, p stream.Partition, from, to int64, visit func(*stream.Batch) error) (int64, error)
 	// Committed asks the brokers for the commit of a partition.

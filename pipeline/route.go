@@ -12,6 +12,7 @@ type Route struct {
 	Name      string
 	Rules     []Rule
 	Otherwise stream.Sink // NoSink: filtered
+	Events    *Events     // told what the stages of the rules do; may be nil
 
 	branches []branch
 	choice   []int // by record: the rule, len(Rules) for otherwise, or -1 for a record that failed
@@ -45,7 +46,7 @@ func (r *Route) Process(ctx context.Context, b *stream.Batch) error {
 			continue
 		}
 		settle := func(rec *stream.Record) { br.settled = append(br.settled, *rec) }
-		if err := run(ctx, r.Rules[k].Stages, &br.batch, settle, nil); err != nil {
+		if err := run(ctx, r.Rules[k].Stages, &br.batch, settle, r.Events); err != nil {
 			return err
 		}
 	}

@@ -59,7 +59,8 @@ type Worker struct {
 	// of one checkpoint
 	batch   stream.Batch
 	out     []stream.Record // for the sinks, gathered over one batch
-	tally   tally
+	outputs []output        // by sink number
+	last    *partition      // of the record that was accounted for last
 	touched map[stream.Partition]bool
 	begun   time.Time // of the checkpoint; zero: nothing to commit yet
 	good    bool      // a checkpoint of this membership has committed
@@ -68,10 +69,18 @@ type Worker struct {
 
 // partition is what the worker knows about one of its partitions.
 type partition struct {
-	next int64 // next offset to poll
-	head int64 // of the last commit
-	held int64 // inputs held at the last checkpoint
+	stream.Partition
+	next        int64 // next offset to poll
+	floor, head int64 // of the last commit
+	last        int64 // timestamp of the last record polled
+
+	// of one checkpoint
+	fates fates
+	first int64 // timestamp of the first record polled
 }
+
+// output is what one checkpoint has written to one sink, in keys and values.
+type output struct{ records, bytes int64 }
 
 // newWorker makes worker number of a pipeline, with its stages.
 func newWorker(ctx context.Context, spec *Spec, number int) (*Worker, func(), error) {
@@ -79,7 +88,7 @@ func newWorker(ctx context.Context, spec *Spec, number int) (*Worker, func(), er
 	if err != nil {
 		return nil, nil, fmt.Errorf("building worker %d of pipeline %s: %w", number, spec.Name, err)
 	}
-	return &Worker{spec: spec, number: number, stages: stages, touched: map[stream.Partition]bool{}}, release, nil
+	return &Worker{spec: spec, number: number, stages: stages, touched: map[stream.Partition]bool{}, outputs: make([]output, len(spec.Outputs)+1)}, release, nil
 }
 
 // run lives through memberships until ctx ends, which drains it, or the pipeline has to halt.
@@ -188,6 +197,7 @@ func (w *Worker) step(ctx context.Context) error {
 func (w *Worker) process(ctx context.Context) error {
 	w.say(Running, "")
 	b := &w.batch
+	at := 0
 	for _, s := range b.Spans {
 		p := w.open[s.Partition]
 		if p == nil {
@@ -196,21 +206,39 @@ func (w *Worker) process(ctx context.Context) error {
 				return err
 			}
 		}
-		p.next = s.To
+		p.took(s, b.Records[at:at+s.Records])
+		at += s.Records
 		w.touch(s.Partition)
 	}
-	w.tally.read += int64(len(b.Records))
+	w.refuse(b)
+	if err := run(ctx, w.stages, b, w.settle, &w.spec.Events); err != nil {
+		return err
+	}
+	w.deliver(b)
+	return nil
+}
+
+// took notes what was polled.
+func (p *partition) took(s stream.Span, records []stream.Record) {
+	p.next = s.To
+	p.fates.read += int64(len(records))
+	if len(records) == 0 {
+		return
+	}
+	if p.first == 0 {
+		p.first = records[0].Timestamp
+	}
+	p.last = records[len(records)-1].Timestamp
+}
+
+// refuse sends what is over a limit to the dead letters, before any step sees it.
+func (w *Worker) refuse(b *stream.Batch) {
 	for i := range b.Records {
 		if cause := w.spec.Limits.exceeded(&b.Records[i]); cause != nil {
 			b.Fail(i, cause)
 		}
 	}
 	sweep(b, w.settle)
-	if err := run(ctx, w.stages, b, w.settle, &w.spec.Events); err != nil {
-		return err
-	}
-	w.deliver(b)
-	return nil
 }
 
 // take opens the state of a partition seen for the first time in this membership.
@@ -226,7 +254,7 @@ func (w *Worker) take(ctx context.Context, p stream.Partition) (*partition, erro
 			return nil, fmt.Errorf("opening the state of step %s for %v: %w", w.stages[i].Name, p, err)
 		}
 	}
-	at := &partition{next: a.Position, head: max(a.Commit.Head, a.Commit.Floor, 0)}
+	at := &partition{Partition: p, next: a.Position, floor: a.Position, head: max(a.Commit.Head, a.Commit.Floor, 0)}
 	w.open[p] = at
 	return at, nil
 }
@@ -239,16 +267,18 @@ func (w *Worker) tick(ctx context.Context) error {
 			continue
 		}
 		w.batch.Reset()
-		if err := t.Tick(ctx, &w.batch, time.Now(), w.client.CaughtUp); err != nil {
+		begin := time.Now()
+		if err := t.Tick(ctx, &w.batch, begin, w.client.CaughtUp); err != nil {
 			return err
 		}
+		took := time.Since(begin)
 		if len(w.batch.Records) == 0 {
 			continue
 		}
 		for j := range w.batch.Records {
 			w.touch(w.batch.Records[j].Origin.Partition)
 		}
-		sweep(&w.batch, w.settle)
+		w.spec.Events.step(w.stages[i].Name, 0, &w.batch, sweep(&w.batch, w.settle), took)
 		if err := run(ctx, w.stages[i+1:], &w.batch, w.settle, &w.spec.Events); err != nil {
 			return err
 		}
@@ -290,8 +320,9 @@ func (w *Worker) send(r *stream.Record) {
 
 // emit queues a record for the sink that it names.
 func (w *Worker) emit(r *stream.Record) {
-	w.tally.outputs[r.Sink]++
-	w.tally.bytes[r.Sink] += int64(len(r.Key) + len(r.Value))
+	o := &w.outputs[r.Sink]
+	o.records++
+	o.bytes += int64(len(r.Key) + len(r.Value))
 	w.out = append(w.out, *r)
 }
 
@@ -323,7 +354,15 @@ func (w *Worker) account(r *stream.Record) {
 			return
 		}
 	}
-	w.tally.fates[fate]++
+	w.fatesOf(r.Origin.Partition).by[fate]++
+}
+
+// fatesOf is the account of a partition in this checkpoint. Records of one partition come one after the other.
+func (w *Worker) fatesOf(p stream.Partition) *fates {
+	if w.last == nil || w.last.Partition != p {
+		w.last = w.open[p]
+	}
+	return &w.last.fates
 }
 
 // touch makes a partition part of the checkpoint, and begins the checkpoint if it is the first.
@@ -346,12 +385,21 @@ func (w *Worker) say(s State, why string) {
 func (w *Worker) restart() {
 	w.begun = time.Time{}
 	clear(w.touched)
-	w.tally.reset(len(w.spec.Outputs))
+	clear(w.outputs)
+	for _, p := range w.open {
+		p.fates, p.first = fates{}, 0
+	}
 }
 
 // stall waits, with the membership kept, until the dependencies answer. Nothing of the checkpoint remains.
 func (w *Worker) stall(ctx context.Context, why error) {
 	w.say(Stalled, why.Error())
+	for p := range w.touched {
+		if at := w.open[p]; at != nil {
+			at.next, at.last = at.floor, at.first // nothing of the checkpoint remains
+			w.stands(p, at, false)
+		}
+	}
 	w.forget()
 	for {
 		rx, cancel := context.WithTimeout(ctx, time.Second)
@@ -372,21 +420,22 @@ func (w *Worker) stall(ctx context.Context, why error) {
 
 // forget closes all partition state.
 func (w *Worker) forget() {
-	for p, at := range w.open {
-		w.closePartition(p, at)
+	for p := range w.open {
+		w.closePartition(p)
 	}
 	w.out = w.out[:0]
 	w.batch.Reset()
 }
 
-func (w *Worker) closePartition(p stream.Partition, at *partition) {
+func (w *Worker) closePartition(p stream.Partition) {
 	for i := range w.stages {
 		if s, ok := as[Stateful](w.stages[i].Step); ok {
 			s.Close(p)
 		}
 	}
-	w.spec.Ledger.leave(w.number, at.held)
+	w.spec.Ledger.leave(p)
 	delete(w.open, p)
+	w.last = nil
 }
 
 // as finds a power of a step, also behind its policy.
