@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,7 +58,10 @@ func Check(ctx context.Context, cluster Cluster, group Group, outputs []Output, 
 
 func unreachable(cluster Cluster, err error) error {
 	where := strings.Join(cluster.Brokers, ",")
+	var stranger *tls.CertificateVerificationError
 	switch {
+	case errors.As(err, &stranger):
+		return fmt.Errorf("Kafka at %s shows a certificate that nobody we trust vouches for: put the PEM file of its authority into tls.ca_file: %w", where, err)
 	case errors.Is(err, kerr.SaslAuthenticationFailed), errors.Is(err, kerr.IllegalSaslState), errors.Is(err, kerr.UnsupportedSaslMechanism):
 		return fmt.Errorf("Kafka at %s refuses the login of user %q by %s: check sasl.username, sasl.password and sasl.mechanism: %w",
 			where, cluster.SASL.Username, cluster.SASL.Mechanism, err)

@@ -24,6 +24,7 @@ type KafkaOptions struct {
 	Brokers    int               // 1 or 3; 0 is 1
 	Properties map[string]string // added to every server.properties, or in place of ours
 	SASL       bool              // adds a listener that asks for User and Password
+	TLS        bool              // with SASL: that listener speaks TLS, by the certificates of CAFile
 	HeapMB     int               // of each broker; 0 is 512
 }
 
@@ -35,6 +36,7 @@ type Kafka struct {
 	jars    string
 	dir     string
 	nodes   []*node
+	certs   *certificates // with KafkaOptions.TLS
 }
 
 // StartKafka starts a cluster and waits until all its brokers are registered. Stop it in the end: that removes its data.
@@ -65,7 +67,12 @@ func StartKafka(ctx context.Context, o KafkaOptions) (*Kafka, error) {
 
 func (k *Kafka) begin(ctx context.Context) error {
 	var err error
-	if k.nodes, err = layOut(k.options, k.dir); err != nil {
+	if k.options.TLS {
+		if k.certs, err = certify(k.dir); err != nil {
+			return err
+		}
+	}
+	if k.nodes, err = layOut(k.options, k.dir, k.certs); err != nil {
 		return err
 	}
 	for _, n := range k.nodes {
@@ -114,6 +121,9 @@ func (k *Kafka) SASLBrokers() []string {
 	}
 	return addrs
 }
+
+// CAFile returns the file of the authority that vouches for the brokers, and that of one which does not.
+func (k *Kafka) CAFile() (ours, stranger string) { return k.certs.ca, k.certs.stranger }
 
 // Kill ends the brokers with these numbers, from 0, as a power cut would: all of them if none is named.
 func (k *Kafka) Kill(brokers ...int) {

@@ -23,7 +23,7 @@ type node struct {
 }
 
 // layOut gives every node its ports, and writes its files into dir.
-func layOut(o KafkaOptions, dir string) ([]*node, error) {
+func layOut(o KafkaOptions, dir string, certs *certificates) ([]*node, error) {
 	if err := os.WriteFile(filepath.Join(dir, "log4j2.yaml"), logging, 0o600); err != nil {
 		return nil, fmt.Errorf("writing the logging of Kafka: %w", err)
 	}
@@ -42,15 +42,18 @@ func layOut(o KafkaOptions, dir string) ([]*node, error) {
 		}
 	}
 	for _, n := range nodes {
-		if err := n.write(o, nodes); err != nil {
+		if err := n.write(o, nodes, certs); err != nil {
 			return nil, err
 		}
 	}
 	return nodes, nil
 }
 
-func (n *node) write(o KafkaOptions, nodes []*node) error {
+func (n *node) write(o KafkaOptions, nodes []*node, certs *certificates) error {
 	settings := n.settings(o, nodes)
+	if certs != nil {
+		certs.addTo(settings)
+	}
 	maps.Copy(settings, o.Properties)
 	var b strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
@@ -111,4 +114,11 @@ func (n *node) addSASL(s map[string]string) {
 		s["listener.name.sasl."+mechanism+".sasl.jaas.config"] =
 			"org.apache.kafka.common.security.scram.ScramLoginModule required;"
 	}
+}
+
+// addTo makes the listener that asks for a password speak TLS.
+func (c *certificates) addTo(s map[string]string) {
+	s["listener.security.protocol.map"] = strings.Replace(s["listener.security.protocol.map"], "SASL_PLAINTEXT", "SASL_SSL", 1)
+	s["listener.name.sasl.ssl.keystore.type"] = "PEM"
+	s["listener.name.sasl.ssl.keystore.location"] = c.keystore
 }
