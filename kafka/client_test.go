@@ -194,6 +194,38 @@ func TestOutputsAreFlushedAndARecordTooLargeIsReturned(t *testing.T) {
 	}
 }
 
+func TestOutputsKeepTheTimestampOfTheirRecord(t *testing.T) {
+	r := newRig(t)
+	c := r.dial(t)
+	begin := time.Now().Truncate(time.Millisecond)
+	far := begin.Add(100 * 24 * time.Hour) // no broker takes it, nor what is in one batch with it
+	c.Write([]stream.Record{{Sink: 1, Timestamp: 1_517_529_600_000}, {Sink: 1, Timestamp: far.UnixMilli()}})
+	if refused, err := c.Flush(t.Context()); err != nil || len(refused) != 0 {
+		t.Fatalf("refused %d, %v", len(refused), err)
+	}
+	reader, err := kgo.NewClient(kgo.SeedBrokers(r.cluster.Brokers...), kgo.ConsumeTopics("out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	var got []time.Time
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for len(got) < 2 {
+		fetches := reader.PollFetches(ctx)
+		if err := fetches.Err0(); err != nil {
+			t.Fatal(err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) { got = append(got, r.Timestamp) })
+	}
+	if got[0].UnixMilli() != 1_517_529_600_000 {
+		t.Errorf("the output has the timestamp %v, want its record's", got[0])
+	}
+	if got[1].Before(begin) || got[1].After(time.Now()) {
+		t.Errorf("a timestamp of %v became %v, want the time of writing", far, got[1])
+	}
+}
+
 func TestACommittedOffsetThatRetentionHasPassedHalts(t *testing.T) {
 	r := newRig(t)
 	r.feed(t, 0, 20)

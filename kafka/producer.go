@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/streamproc/streamproc/stream"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -69,11 +70,11 @@ func (p *producer) write(rs []stream.Record) {
 		return
 	}
 	o := &outgoing{p: p, records: make([]kgo.Record, len(rs)), from: make([]stream.Coordinate, len(rs)), sinks: make([]stream.Sink, len(rs))}
-	done := o.done
+	done, now := o.done, time.Now()
 	for i := range rs {
 		r, k := &rs[i], &o.records[i]
 		o.from[i], o.sinks[i] = r.Origin, r.Sink
-		k.Topic, k.Key, k.Value = p.topics[r.Sink-1], r.Key, r.Value
+		k.Topic, k.Key, k.Value, k.Timestamp = p.topics[r.Sink-1], r.Key, r.Value, writeTime(r.Timestamp, now)
 		if len(r.Headers) > 0 {
 			k.Headers = make([]kgo.RecordHeader, len(r.Headers))
 			for j, h := range r.Headers {
@@ -82,6 +83,18 @@ func (p *producer) write(rs []stream.Record) {
 		}
 		p.clients[r.Sink-1].TryProduce(context.Background(), k, done)
 	}
+}
+
+// aheadLimit is how far ahead of the clock a timestamp is written. It is Kafka's default for what a broker takes
+// (message.timestamp.after.max.ms): beyond it the whole produce batch is refused, with the innocent records in it.
+const aheadLimit = time.Hour
+
+// writeTime is the timestamp of an output: that of its record, unless no broker would take it.
+func writeTime(milliseconds int64, now time.Time) time.Time {
+	if milliseconds < 0 || milliseconds > now.Add(aheadLimit).UnixMilli() {
+		return now
+	}
+	return time.UnixMilli(milliseconds)
 }
 
 // done is the promise of every record: it runs on franz-go's goroutine and must not block.

@@ -77,7 +77,7 @@ func (l *lane) add(h *held, k *keyState, sequence int64, patience time.Duration,
 	l.deadlines.push(h)
 	l.floor.hold(h.record.Origin.Offset)
 	l.count++
-	l.bytes += h.size()
+	l.bytes += h.record.Size()
 }
 
 // take removes the record that is first among those of its key.
@@ -88,7 +88,7 @@ func (l *lane) take(k *keyState) *held {
 	}
 	l.floor.release(h.record.Origin.Offset)
 	l.count--
-	l.bytes -= h.size()
+	l.bytes -= h.record.Size()
 	return h
 }
 

@@ -17,8 +17,6 @@ type held struct {
 	gone     bool // released; heaps may still hold it
 }
 
-func (h *held) size() int { return len(h.record.Key) + len(h.record.Value) }
-
 // output is the list of records that a batch becomes. As long as every record keeps its place nothing is copied.
 type output struct {
 	batch   *stream.Batch

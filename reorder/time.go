@@ -111,7 +111,7 @@ func (s *Time) offer(c *channel, i int, at int64, now time.Time) {
 	c.arrivals++
 	c.wait.push(h)
 	c.floor.hold(offset)
-	c.bytes += h.size()
+	c.bytes += h.record.Size()
 }
 
 // release lets go what the watermark has reached, and the soonest while more is held than allowed: the watermark moves to
@@ -130,7 +130,7 @@ func (s *Time) release(c *channel, i int, now time.Time) {
 		}
 		c.wait.pop()
 		c.floor.release(h.record.Origin.Offset)
-		c.bytes -= h.size()
+		c.bytes -= h.record.Size()
 		s.waited(h, now)
 		s.out.release(h, i)
 	}

@@ -133,6 +133,7 @@ func readHeaders(r *stream.Record, i int, out *abi.Output, data *abi.Detached, n
 // settle writes the results into the batch: in place while each input has at most one output.
 func (g *Guest) settle(b *stream.Batch) {
 	families, many := 0, 0
+	g.preserve(b)
 	for i := range g.results {
 		if n := g.results[i].n; n > 1 {
 			many += n - 1
@@ -154,6 +155,29 @@ func (g *Guest) settle(b *stream.Batch) {
 	}
 	if many > 0 {
 		g.multiply(b, make([]stream.Family, 0, families))
+	}
+}
+
+// preserve lets what was made of an input remember what it was.
+func (g *Guest) preserve(b *stream.Batch) {
+	replaced := 0
+	for i := range g.results {
+		if g.results[i].verdict == abi.Replaced && g.results[i].n > 0 {
+			replaced++
+		}
+	}
+	originals := make([]stream.Original, replaced)
+	for i := range g.results {
+		res := &g.results[i]
+		if res.verdict != abi.Replaced || res.n == 0 {
+			continue
+		}
+		in := &b.Records[g.todo[i]]
+		in.Preserve(&originals[0])
+		originals = originals[1:]
+		for j := range res.n {
+			g.outs[res.first+j].Original = in.Original
+		}
 	}
 }
 

@@ -39,6 +39,23 @@ func TestSeveralOutputsShareAFamily(t *testing.T) {
 	}
 }
 
+func TestOutputsRememberWhatTheirInputWas(t *testing.T) {
+	g := startGuest(t, example(t, "explode-items/explode_items.wasm"), Transform, Events{})
+	b := batch("[1,2]", "[3]")
+	process(t, g, b)
+	again := &stream.Batch{Records: []stream.Record{b.Records[0]}}
+	again.Records[0].Value = []byte("[9]")
+	process(t, g, again)
+	for i, want := range []string{"[1,2]", "[1,2]", "[3]"} {
+		if o := b.Records[i].Original; o == nil || string(o.Value) != want {
+			t.Errorf("output %d has the original %+v, want %s", i, o, want)
+		}
+	}
+	if o := again.Records[0].Original; o == nil || string(o.Value) != "[1,2]" {
+		t.Errorf("after two transforms the original is %+v", o)
+	}
+}
+
 func TestOutputLimitsNameTheLimit(t *testing.T) {
 	p := example(t, "explode-items/explode_items.wasm")
 	p.limits.Outputs, p.limits.OutputBytes = 2, 10

@@ -2,7 +2,10 @@
 // It imports the standard library only, so that the packages above need not know each other.
 package stream
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
 // Header is one header of a record. A nil Value is a null value.
 type Header struct {
@@ -48,34 +51,72 @@ type Record struct {
 	Origin     Coordinate // the input record that this one descends from
 	Fate       Fate
 	JSON       JSONState
-	Sink       Sink    // where it is to be written; NoSink leaves it to the pipeline's only sink
-	Cause      *Cause  // why it goes to the dead letters, or nil
-	Family     *Family // shared by the outputs of one input where a transform made several of it, or nil
+	Sink       Sink      // where it is to be written; NoSink leaves it to the pipeline's only sink
+	Cause      *Cause    // why it goes to the dead letters, or nil
+	Family     *Family   // shared by the outputs of one input where a transform made several of it, or nil
+	Original   *Original // what the record was when it was read, where a transform has made another of it; nil: it still is
+}
+
+// Original is a record as it was read, for the dead letters. It is immutable, and shared by all that descends from it.
+type Original struct {
+	Key, Value []byte
+	Headers    []Header
+	Timestamp  int64
+}
+
+// Preserve puts what r is into o, and makes it r's original, unless r has one already.
+func (r *Record) Preserve(o *Original) {
+	if r.Original == nil {
+		*o = Original{r.Key, r.Value, r.Headers, r.Timestamp}
+		r.Original = o
+	}
 }
 
 // Clone returns a copy that shares no memory with r, so that holding it does not hold the fetch it came in.
 func (r *Record) Clone() Record {
 	c := *r
-	buf := make([]byte, 0, len(r.Key)+len(r.Value))
-	if r.Key != nil {
-		buf = append(buf, r.Key...)
-		c.Key = buf[:len(buf):len(buf)]
-	}
-	if r.Value != nil {
-		n := len(buf)
-		buf = append(buf, r.Value...)
-		c.Value = buf[n:len(buf):len(buf)]
-	}
-	if r.Headers != nil {
-		c.Headers = make([]Header, len(r.Headers))
-		for i, h := range r.Headers {
-			c.Headers[i] = Header{Key: h.Key, Value: append([]byte(nil), h.Value...)}
-			if h.Value == nil {
-				c.Headers[i].Value = nil
-			}
-		}
+	c.Key, c.Value = clone(r.Key, r.Value)
+	c.Headers = cloneHeaders(r.Headers)
+	if o := r.Original; o != nil {
+		c.Original = &Original{Headers: cloneHeaders(o.Headers), Timestamp: o.Timestamp}
+		c.Original.Key, c.Original.Value = clone(o.Key, o.Value)
 	}
 	return c
+}
+
+// clone copies two slices into one allocation; nil stays nil.
+func clone(a, b []byte) (_, _ []byte) {
+	buf := make([]byte, len(a)+len(b))
+	n := copy(buf, a)
+	copy(buf[n:], b)
+	x, y := buf[:n:n], buf[n:]
+	if a == nil {
+		x = nil
+	}
+	if b == nil {
+		y = nil
+	}
+	return x, y
+}
+
+func cloneHeaders(hs []Header) []Header {
+	if hs == nil {
+		return nil
+	}
+	list := make([]Header, len(hs))
+	for i, h := range hs {
+		list[i] = Header{Key: h.Key, Value: bytes.Clone(h.Value)}
+	}
+	return list
+}
+
+// Size is how many bytes of keys and values the record keeps in memory.
+func (r *Record) Size() int {
+	n := len(r.Key) + len(r.Value)
+	if r.Original != nil {
+		n += len(r.Original.Key) + len(r.Original.Value)
+	}
+	return n
 }
 
 // Header returns the value of the last header named key, and whether there is one.

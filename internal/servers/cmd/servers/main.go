@@ -23,15 +23,18 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, *brokers, *fetch, flag.Args())
 	stop()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		os.Exit(max(exit.ExitCode(), 1)) // -1 where a signal ended it
+	var ended *commandError
+	if errors.As(err, &ended) {
+		os.Exit(max(ended.ExitCode(), 1)) // -1 where a signal ended it
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
+
+// commandError says that the command ended with a status of its own, and has said why. Maven's would be silent with it.
+type commandError struct{ *exec.ExitError }
 
 func run(ctx context.Context, brokers int, fetch bool, command []string) (err error) {
 	if fetch {
@@ -63,5 +66,10 @@ func run(ctx context.Context, brokers int, fetch bool, command []string) (err er
 	c.Env = append(os.Environ(), environment...)
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
-	return c.Run()
+	err = c.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return &commandError{exit}
+	}
+	return err
 }
