@@ -25,7 +25,10 @@ func faultOf(err error) *fault {
 	f := &fault{reason: stream.ReasonTrap, message: firstLines(err), suspect: -1}
 	var exit *sys.ExitError
 	var b *breach
-	if s, ok := stopOf(err); ok {
+	var no *failure
+	if errors.As(err, &no) {
+		f.reason, f.message, f.alive = no.reason, escape([]byte(no.message), reasonBytes), no.alive
+	} else if s, ok := stopOf(err); ok {
 		f.reason, f.message = s.reason, s.message
 	} else if errors.As(err, &b) {
 		f.reason, f.message = stream.ReasonContract, b.message
@@ -120,9 +123,15 @@ func (g *Guest) renew(ctx context.Context, f *fault) error {
 	if g.events.Trap != nil {
 		g.events.Trap(f.reason)
 	}
-	old := g.instance.module
+	if g.reset(ctx) {
+		return nil
+	}
+	old, session := g.instance.module, g.session
 	if err := g.start(ctx); err != nil {
 		return fmt.Errorf("replacing the instance after a fault (%s): %w", f.message, joinErrors(err, stream.ErrUnavailable))
+	}
+	if session != nil {
+		_ = session.Close(ctx) // it has failed already; this lets go of what it holds
 	}
 	return old.Close(ctx)
 }

@@ -16,9 +16,12 @@ func (g *Guest) attempt(ctx context.Context, b *stream.Batch, lo, hi int) *fault
 	g.begin(hi - lo)
 	defer g.reportSuppressed()
 	var f *fault
-	if g.plugin.form == batched {
+	switch g.plugin.form {
+	case batched:
 		f = g.callBatch(ctx, b, lo, hi)
-	} else {
+	case spoken:
+		f = g.callSession(ctx, b, lo, hi)
+	default:
 		f = g.callEach(ctx, b, lo, hi)
 	}
 	if g.events.Call != nil {

@@ -91,7 +91,10 @@ const (
 	batched form = "sp_process"
 	filters form = "sp_filter"
 	maps    form = "sp_map"
+	spoken  form = "" // the calls are those of a dialect
 )
+
+func (f form) takesTombstones() bool { return f == batched || f == spoken }
 
 var exports = map[string]signature{
 	abi.Marker: sig(":"), "sp_alloc": sig("i:i"), "sp_init": sig("ii:i"), "sp_close": sig(":"), "sp_needs": sig(":i"),
@@ -101,15 +104,12 @@ var exports = map[string]signature{
 // checkContract compares what a compiled module imports and exports with the ABI, and returns its form.
 func checkContract(c wazero.CompiledModule) (form, error) {
 	for _, d := range c.ImportedFunctions() {
-		if err := checkImport(d); err != nil {
+		if err := checkImport(d, hostFunctions); err != nil {
 			return "", err
 		}
 	}
-	if len(c.ImportedMemories()) > 0 {
-		return "", fmt.Errorf("%w: it imports a memory; it must have its own", ErrContract)
-	}
-	if _, ok := c.ExportedMemories()["memory"]; !ok || len(c.ExportedMemories()) != 1 {
-		return "", fmt.Errorf(`%w: it must export exactly one memory, as "memory"`, ErrContract)
+	if err := checkMemory(c); err != nil {
+		return "", err
 	}
 	fs := c.ExportedFunctions()
 	if _, ok := fs[abi.Marker]; !ok {
@@ -124,6 +124,16 @@ func checkContract(c wazero.CompiledModule) (form, error) {
 		}
 	}
 	return oneForm(fs)
+}
+
+func checkMemory(c wazero.CompiledModule) error {
+	if len(c.ImportedMemories()) > 0 {
+		return fmt.Errorf("%w: it imports a memory; it must have its own", ErrContract)
+	}
+	if _, ok := c.ExportedMemories()["memory"]; !ok || len(c.ExportedMemories()) != 1 {
+		return fmt.Errorf(`%w: it must export exactly one memory, as "memory"`, ErrContract)
+	}
+	return nil
 }
 
 func otherMarkers(fs map[string]api.FunctionDefinition) string {
@@ -154,12 +164,14 @@ func oneForm(fs map[string]api.FunctionDefinition) (form, error) {
 	return found[0], nil
 }
 
-func checkImport(d api.FunctionDefinition) error {
+// checkImport compares an import with the functions that there are.
+func checkImport(d api.FunctionDefinition, known []hostFunction) error {
 	module, name, _ := d.Import()
-	want, ok := hostSignature(module, name)
-	if !ok {
-		return fmt.Errorf("%w: the import %q.%q is unknown; the nearest is %s", ErrContract, module, name, nearest(module, name))
+	i := slices.IndexFunc(known, func(f hostFunction) bool { return f.module == module && f.name == name })
+	if i < 0 {
+		return fmt.Errorf("%w: the import %q.%q is unknown; the nearest is %s", ErrContract, module, name, nearest(module, name, known))
 	}
+	want := known[i].sig
 	if got := signatureOf(d); !got.equal(want) {
 		return fmt.Errorf("%w: the import %s.%s is %s, it must be %s", ErrContract, module, name, got, want)
 	}
@@ -167,9 +179,9 @@ func checkImport(d api.FunctionDefinition) error {
 }
 
 // nearest names the host function whose name is the fewest edits away.
-func nearest(module, name string) string {
+func nearest(module, name string, known []hostFunction) string {
 	best, distance := "", -1
-	for _, f := range hostFunctions {
+	for _, f := range known {
 		if d := edits(module+"."+name, f.module+"."+f.name); distance < 0 || d < distance {
 			best, distance = f.module+"."+f.name, d
 		}

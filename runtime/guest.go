@@ -28,7 +28,8 @@ type Guest struct {
 	events Events
 
 	instance instance
-	fresh    bool // the instance has not processed anything yet
+	session  Session // nil for a guest that speaks sp1
+	fresh    bool    // the instance has not processed anything yet
 	stack    [2]uint64
 	memory   uint32
 
@@ -102,7 +103,7 @@ func (g *Guest) gather(b *stream.Batch) {
 	g.now = math.MinInt64
 	for i := range b.Records {
 		r := &b.Records[i]
-		if r.Fate != stream.Flowing || r.Value == nil && g.plugin.form != batched {
+		if r.Fate != stream.Flowing || r.Value == nil && !g.plugin.form.takesTombstones() {
 			continue
 		}
 		g.todo = append(g.todo, i)
@@ -137,13 +138,21 @@ func size(r *stream.Record) (int64, int) {
 
 // Close ends the instance, after telling it with sp_close.
 func (g *Guest) Close(ctx context.Context) error {
-	if f := g.instance.closing; f != nil {
-		g.begin(0)
-		// Best effort: a plugin that fails on its way out has no records left to lose.
+	err := g.end(ctx)
+	return joinErrors(err, g.plugin.rt.release(ctx, g.plugin.module))
+}
+
+// end tells the instance that this is the end, and closes it. The telling is best effort: a plugin that fails on its way
+// out has no records left to lose.
+func (g *Guest) end(ctx context.Context) error {
+	g.begin(0)
+	switch f := g.instance.closing; {
+	case g.session != nil:
+		_ = g.session.Close(g.context(ctx))
+	case f != nil:
 		_ = f.CallWithStack(g.context(ctx), g.stack[:])
 	}
-	err := g.instance.module.Close(ctx)
-	return joinErrors(err, g.plugin.rt.release(ctx, g.plugin.module))
+	return g.instance.module.Close(ctx)
 }
 
 // begin resets the budgets before a call for n records.

@@ -26,25 +26,22 @@ var hostFunctions = append([]hostFunction{
 	{"env", "abort", sig("iiii:"), hostAbort},
 }, wasiFunctions...)
 
-func hostSignature(module, name string) (signature, bool) {
-	for _, f := range hostFunctions {
-		if f.module == module && f.name == name {
-			return f.sig, true
-		}
-	}
-	return signature{}, false
-}
-
 // guestKey finds the Guest in the context of a call.
 type guestKey struct{}
 
-func installHost(ctx context.Context, e wazero.Runtime) error {
-	for _, module := range []string{"sp1", "env", wasiModule} {
+// installHost puts our functions, and those of the dialects, into an engine.
+func (rt *Runtime) installHost(ctx context.Context, e wazero.Runtime) error {
+	byModule := map[string][]hostFunction{}
+	all := hostFunctions[:len(hostFunctions):len(hostFunctions)]
+	for _, d := range rt.dialects {
+		all = append(all, foreign(d)...)
+	}
+	for _, f := range all {
+		byModule[f.module] = append(byModule[f.module], f)
+	}
+	for module, functions := range byModule {
 		b := e.NewHostModuleBuilder(module)
-		for _, f := range hostFunctions {
-			if f.module != module {
-				continue
-			}
+		for _, f := range functions {
 			fn := api.GoModuleFunc(func(ctx context.Context, m api.Module, stack []uint64) {
 				f.call(ctx.Value(guestKey{}).(*Guest), m, stack)
 			})

@@ -51,11 +51,27 @@ func (g *Guest) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("starting plugin %s: %w", p.name, err)
 	}
-	if err := g.initialise(ctx, m); err != nil {
+	if err := g.greet(ctx, m); err != nil {
 		return joinErrors(fmt.Errorf("starting plugin %s: %w", p.name, err), m.Close(ctx))
 	}
 	g.fresh = true
 	g.noteMemory(m.Memory())
+	return nil
+}
+
+// greet runs the start of a new instance, in the ABI of the plugin.
+func (g *Guest) greet(ctx context.Context, m api.Module) error {
+	if g.plugin.dialect == nil {
+		return g.initialise(ctx, m)
+	}
+	session, err := g.plugin.dialect.Open(&Host{Module: m, guest: g})
+	if err != nil {
+		return err
+	}
+	g.instance, g.session = instance{module: m}, session
+	if err := session.Start(ctx); err != nil {
+		return joinErrors(err, session.Close(ctx))
+	}
 	return nil
 }
 

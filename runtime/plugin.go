@@ -22,6 +22,8 @@ type Source struct {
 	Topics  []string // input topics, by the number the guest sees
 	Outputs []Output // named outputs; an output n of the guest is Outputs[n-1]
 	Metrics []string // names of the counters of sp1.metric_add
+	Dialect Dialect  // what the module speaks; nil: what its imports and exports say
+	ABI     string   // name of the dialect, where the module could be of several
 }
 
 // Output is a named output and the sink that it leads to.
@@ -37,11 +39,15 @@ type Plugin struct {
 	name    string
 	digest  string
 	form    form
-	config  []byte
+	dialect Dialect // nil for sp1
+	config  []byte  // for sp_init
 	limits  Limits
 	topics  map[string]uint16
 	outputs []Output
 	metrics []string
+
+	userConfig json.RawMessage
+	topicNames []string
 }
 
 // Load checks and compiles a plugin. Bytes that are in use already are not compiled again. It blocks while another
@@ -52,7 +58,8 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
 	}
 	digest := sha256.Sum256(s.Bytes)
-	p := &Plugin{rt: rt, name: s.Name, digest: hex.EncodeToString(digest[:]), limits: limits, outputs: s.Outputs, metrics: s.Metrics}
+	p := &Plugin{rt: rt, name: s.Name, digest: hex.EncodeToString(digest[:]), limits: limits, outputs: s.Outputs, metrics: s.Metrics,
+		userConfig: s.Config, topicNames: s.Topics}
 	if s.SHA256 != "" && !strings.EqualFold(s.SHA256, p.digest) {
 		return nil, fmt.Errorf("loading plugin %s: %w: it is %s, %s is wanted", s.Name, ErrDigest, p.digest, s.SHA256)
 	}
@@ -69,10 +76,26 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 	if p.module, err = rt.compile(ctx, moduleKey{limits.variant(), digest}, s.Bytes); err != nil {
 		return nil, fmt.Errorf("compiling plugin %s: %w", s.Name, err)
 	}
-	if p.form, err = checkContract(p.module.compiled); err != nil {
+	if err = p.identify(s); err != nil {
 		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, errors.Join(err, rt.release(ctx, p.module)))
 	}
 	return p, nil
+}
+
+// identify finds out which ABI the module speaks, and checks that it keeps to it.
+func (p *Plugin) identify(s Source) (err error) {
+	m := p.module.compiled
+	if p.dialect = s.Dialect; p.dialect == nil {
+		if p.dialect, err = p.rt.detect(m, s.ABI); err != nil {
+			return err
+		}
+	}
+	if p.dialect == nil {
+		p.form, err = checkContract(m)
+		return err
+	}
+	p.form = spoken
+	return p.rt.checkDialect(p.dialect, m)
 }
 
 // configFor is the JSON document for sp_init.

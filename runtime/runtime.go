@@ -21,12 +21,14 @@ import (
 type Options struct {
 	CacheDir string // where compiled code is kept between runs; made with mode 0700, refused if others may write to it
 	Logger   *slog.Logger
+	Dialects []Dialect // the ABIs that guests may speak beside sp1
 }
 
 // Runtime compiles modules, each once. It is safe for concurrent use.
 type Runtime struct {
-	log   *slog.Logger
-	cache wazero.CompilationCache
+	log      *slog.Logger
+	cache    wazero.CompilationCache
+	dialects []Dialect
 
 	mu      sync.Mutex // held while compiling: one compilation at a time bounds its memory
 	engines map[variant]wazero.Runtime
@@ -58,10 +60,11 @@ func New(_ context.Context, o Options) (*Runtime, error) {
 		o.Logger = slog.Default()
 	}
 	rt := &Runtime{
-		log:     o.Logger,
-		cache:   wazero.NewCompilationCache(),
-		engines: map[variant]wazero.Runtime{},
-		modules: map[moduleKey]*module{},
+		log:      o.Logger,
+		cache:    wazero.NewCompilationCache(),
+		dialects: o.Dialects,
+		engines:  map[variant]wazero.Runtime{},
+		modules:  map[moduleKey]*module{},
 	}
 	if o.CacheDir == "" {
 		return rt, nil
@@ -103,7 +106,7 @@ func (rt *Runtime) engine(ctx context.Context, v variant) (wazero.Runtime, error
 		WithMemoryLimitPages(v.pages).
 		WithCloseOnContextDone(v.deadline)
 	e := wazero.NewRuntimeWithConfig(ctx, cfg)
-	if err := installHost(ctx, e); err != nil {
+	if err := rt.installHost(ctx, e); err != nil {
 		return nil, errors.Join(err, e.Close(ctx))
 	}
 	rt.engines[v] = e

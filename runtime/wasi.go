@@ -23,14 +23,14 @@ const (
 // environment and no socket; output goes to the log; the clock stands at the batch's greatest timestamp; random bytes
 // are the same in each run; sleep returns at once; leaving is a trap.
 var wasiFunctions = append([]hostFunction{
-	wasi("args_sizes_get", "ii:i", zeroes(0, 1)),
-	wasi("environ_sizes_get", "ii:i", zeroes(0, 1)),
-	wasi("args_get", "ii:i", answer(wasiOK)),
-	wasi("environ_get", "ii:i", answer(wasiOK)),
+	wasi("args_sizes_get", "ii:i", wasiSizes((*Guest).arguments)),
+	wasi("environ_sizes_get", "ii:i", wasiSizes((*Guest).variables)),
+	wasi("args_get", "ii:i", wasiStrings((*Guest).arguments)),
+	wasi("environ_get", "ii:i", wasiStrings((*Guest).variables)),
 	wasi("clock_res_get", "ii:i", wasiClockRes),
 	wasi("clock_time_get", "iIi:i", wasiClock),
 	wasi("fd_write", "iiii:i", wasiWrite),
-	wasi("fd_read", "iiii:i", zeroes(3)),
+	wasi("fd_read", "iiii:i", wasiRead),
 	wasi("fd_fdstat_get", "ii:i", wasiFdstat),
 	wasi("random_get", "ii:i", wasiRandom),
 	wasi("poll_oneoff", "iiii:i", wasiPoll),
@@ -78,13 +78,26 @@ func answer(code uint64) func(*Guest, api.Module, []uint64) uint64 {
 	return func(*Guest, api.Module, []uint64) uint64 { return code }
 }
 
-// zeroes answers by storing 0 where the given arguments point.
-func zeroes(args ...int) func(*Guest, api.Module, []uint64) uint64 {
-	return func(_ *Guest, m api.Module, stack []uint64) uint64 {
-		for _, a := range args {
-			if !m.Memory().WriteUint32Le(u32(stack[a]), 0) {
+// wasiSizes answers with the number of strings and their bytes, each with its closing zero.
+func wasiSizes(list func(*Guest) []string) func(*Guest, api.Module, []uint64) uint64 {
+	return func(g *Guest, m api.Module, stack []uint64) uint64 {
+		n, bytes := 0, 0
+		for _, s := range list(g) {
+			n, bytes = n+1, bytes+len(s)+1
+		}
+		return stored(m.Memory().WriteUint32Le(u32(stack[0]), uint32(n)) && m.Memory().WriteUint32Le(u32(stack[1]), uint32(bytes)))
+	}
+}
+
+// wasiStrings stores the strings one after the other, and their addresses.
+func wasiStrings(list func(*Guest) []string) func(*Guest, api.Module, []uint64) uint64 {
+	return func(g *Guest, m api.Module, stack []uint64) uint64 {
+		ptrs, at := u32(stack[0]), u32(stack[1])
+		for i, s := range list(g) {
+			if !m.Memory().WriteUint32Le(ptrs+uint32(4*i), at) || !m.Memory().WriteString(at, s+"\x00") {
 				return wasiFault
 			}
+			at += uint32(len(s) + 1)
 		}
 		return wasiOK
 	}
@@ -96,6 +109,9 @@ func wasiClockRes(_ *Guest, m api.Module, stack []uint64) uint64 {
 
 // wasiClock counts a microsecond for each question, since runtimes wait for time to pass.
 func wasiClock(g *Guest, m api.Module, stack []uint64) uint64 {
+	if c, ok := g.session.(Clock); ok {
+		return stored(m.Memory().WriteUint64Le(u32(stack[2]), c.Now(stack[0] == 1)))
+	}
 	g.clock++
 	return stored(m.Memory().WriteUint64Le(u32(stack[2]), uint64(g.now)*1e6+g.clock*1e3))
 }
@@ -107,29 +123,59 @@ func stored(ok bool) uint64 {
 	return wasiOK
 }
 
+// eachBuffer visits the buffers of a scattered read or write, until visit says that it is enough.
+func eachBuffer(m api.Module, stack []uint64, visit func(b []byte) bool) bool {
+	n := int64(u32(stack[2]))
+	if n > 1024 {
+		return false
+	}
+	vecs, ok := m.Memory().Read(u32(stack[1]), uint32(n*8))
+	if !ok {
+		return false
+	}
+	for ; len(vecs) > 0; vecs = vecs[8:] {
+		b, ok := m.Memory().Read(binary.LittleEndian.Uint32(vecs), binary.LittleEndian.Uint32(vecs[4:]))
+		if !ok {
+			return false
+		}
+		if !visit(b) {
+			break
+		}
+	}
+	return true
+}
+
 func wasiWrite(g *Guest, m api.Module, stack []uint64) uint64 {
 	fd := u32(stack[0])
 	if fd != 1 && fd != 2 {
 		return wasiBadFile
 	}
-	n := int64(u32(stack[2]))
-	if n > 1024 {
-		return wasiFault
-	}
-	vecs, ok := m.Memory().Read(u32(stack[1]), uint32(n*8))
-	if !ok {
-		return wasiFault
-	}
 	written := uint32(0)
-	for ; len(vecs) > 0; vecs = vecs[8:] {
-		b, ok := m.Memory().Read(binary.LittleEndian.Uint32(vecs), binary.LittleEndian.Uint32(vecs[4:]))
-		if !ok {
-			return wasiFault
-		}
+	if !eachBuffer(m, stack, func(b []byte) bool {
 		written += uint32(len(b))
-		g.print(fd, b)
+		g.written(fd, b)
+		return true
+	}) {
+		return wasiFault
 	}
 	return stored(m.Memory().WriteUint32Le(u32(stack[3]), written))
+}
+
+// wasiRead is the end of input, unless the session has some.
+func wasiRead(g *Guest, m api.Module, stack []uint64) uint64 {
+	read := uint32(0)
+	if s, ok := g.session.(Stdio); ok && stack[0] == 0 {
+		if !eachBuffer(m, stack, func(b []byte) bool {
+			if len(b) == 0 {
+				return true
+			}
+			read = uint32(s.Read(b))
+			return false
+		}) {
+			return wasiFault
+		}
+	}
+	return stored(m.Memory().WriteUint32Le(u32(stack[3]), read))
 }
 
 // wasiFdstat says that the three standard streams are character devices.

@@ -1,0 +1,193 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/streamproc/streamproc/runtime/abi"
+	"github.com/streamproc/streamproc/stream"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// Dialect is an ABI other than sp1 that a module may speak. It holds no state and is shared by all guests.
+type Dialect interface {
+	// Name is the word for it in configurations and messages.
+	Name() string
+	// Speaks says, by imports and exports alone, whether a module is meant for this ABI.
+	Speaks(m wazero.CompiledModule) bool
+	// Check says what such a module lacks. That its imports are known is checked already.
+	Check(m wazero.CompiledModule) error
+	// Functions are what it offers to its guests besides WASI. Their names must not clash with those of another dialect.
+	Functions() []HostFunction
+	// Open makes the session with a new instance, which has not run yet.
+	Open(h *Host) (Session, error)
+}
+
+// Session is the conversation with one instance. Its methods are called by the goroutine that owns the guest, one at a
+// time. After an error of Start or Process only Reset, if it has that, or Close follows.
+type Session interface {
+	// Start runs the guest until it is ready for records.
+	Start(ctx context.Context) error
+	// Process hands the records of c over and answers each. After an error none of the answers count: the records come
+	// again in smaller calls, unless there was only one.
+	Process(ctx context.Context, c *Call) error
+	// Close tells the guest that this is the end, as far as the ABI has a way to. The instance is closed after it.
+	Close(ctx context.Context) error
+}
+
+// Resetter is a Session that can go back to where Start left it, which is cheaper than a new instance. Reset returns
+// false if it cannot.
+type Resetter interface {
+	Reset(ctx context.Context) bool
+}
+
+// The powers that a Session may have over its guest's WASI, which reaches nothing without them.
+type (
+	// Environment has arguments and variables ("NAME=value") for the guest.
+	Environment interface {
+		Arguments() []string
+		Variables() []string
+	}
+	// Clock tells the guest the time, in nanoseconds; monotonic is the clock that only measures spans.
+	Clock interface {
+		Now(monotonic bool) uint64
+	}
+	// Stdio is what the guest reads and writes as files 0 and 1. Read returns 0 at the end of input. Write returns false
+	// to leave b to the log.
+	Stdio interface {
+		Read(b []byte) int
+		Write(b []byte) bool
+	}
+)
+
+// HostFunction is one function that guests of a dialect may import. Types are written "ii:I": parameters, a colon,
+// results; i is an i32 and I an i64. Call gets the session of the guest that calls.
+type HostFunction struct {
+	Module, Name, Types string
+	Call                func(s Session, m api.Module, stack []uint64)
+}
+
+// Stop ends the guest's call from inside a host function: Process gets it as an error, wrapped. The instance is
+// replaced after it.
+func Stop(r stream.Reason, message string) { panic(&stop{r, message}) }
+
+// Failure is a call that failed on the guest's side: it keeps its instance if alive is true.
+func Failure(r stream.Reason, message string, alive bool) error {
+	return &failure{stop{r, message}, alive}
+}
+
+// Breach is a guest that does not keep to its ABI.
+func Breach(format string, args ...any) error { return &breach{fmt.Sprintf(format, args...)} }
+
+type failure struct {
+	stop
+	alive bool
+}
+
+// Host is what a session gets of its guest: the instance, and the settings of the plugin.
+type Host struct {
+	Module api.Module
+	guest  *Guest
+}
+
+// Mode is what the step wants.
+func (h *Host) Mode() Mode { return h.guest.mode }
+
+// Name is the name of the plugin.
+func (h *Host) Name() string { return h.guest.plugin.name }
+
+// Config is the user's configuration of the plugin, a JSON object.
+func (h *Host) Config() json.RawMessage {
+	if len(h.guest.plugin.userConfig) == 0 {
+		return json.RawMessage("{}")
+	}
+	return h.guest.plugin.userConfig
+}
+
+// Topics are the input topics.
+func (h *Host) Topics() []string { return h.guest.plugin.topicNames }
+
+// Outputs are the names of the outputs, beside the unnamed one.
+func (h *Host) Outputs() []string {
+	var names []string
+	for _, o := range h.guest.plugin.outputs {
+		names = append(names, o.Name)
+	}
+	return names
+}
+
+// MemoryBytes is the limit of the guest's memory.
+func (h *Host) MemoryBytes() int64 { return h.guest.plugin.limits.MemoryBytes }
+
+// Log writes a line of the guest to the log: 0 debug … 3 error.
+func (h *Host) Log(level uint32, line []byte) { h.guest.log(level, line) }
+
+// Context returns ctx with the guest in it, for calls of the instance's functions.
+func (h *Host) Context(ctx context.Context) context.Context { return h.guest.context(ctx) }
+
+// CountCall counts one call of a host function against the limit of the records at hand.
+func (h *Host) CountCall() { h.guest.countHostCall() }
+
+// detect finds the one dialect that a module speaks, or the one that is asked for; nil is sp1.
+func (rt *Runtime) detect(m wazero.CompiledModule, asked string) (Dialect, error) {
+	var found []Dialect
+	var names []string
+	note := func(d Dialect, name string, speaks bool) {
+		if asked == name || asked == "" && speaks {
+			found, names = append(found, d), append(names, name)
+		}
+	}
+	_, marked := m.ExportedFunctions()[abi.Marker]
+	note(nil, sp1, marked)
+	for _, d := range rt.dialects {
+		note(d, d.Name(), d.Speaks(m))
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return nil, fmt.Errorf("%w: it could be for %s; say which with abi", ErrContract, strings.Join(names, " or "))
+	case asked != "":
+		return nil, fmt.Errorf("the ABI %q is not known; there are %s", asked, strings.Join(rt.abis(), ", "))
+	}
+	return nil, nil //nolint:nilnil // whatever cannot be told is held against sp1, whose check says what is missing
+}
+
+// sp1 is the name of our own ABI.
+const sp1 = "sp1"
+
+func (rt *Runtime) abis() []string {
+	names := []string{sp1}
+	for _, d := range rt.dialects {
+		names = append(names, d.Name())
+	}
+	return names
+}
+
+// checkDialect compares a module with the dialect it is said to speak.
+func (rt *Runtime) checkDialect(d Dialect, m wazero.CompiledModule) error {
+	known := append(wasiFunctions[:len(wasiFunctions):len(wasiFunctions)], foreign(d)...)
+	for _, f := range m.ImportedFunctions() {
+		if err := checkImport(f, known); err != nil {
+			return fmt.Errorf("as a module for %s: %w", d.Name(), err)
+		}
+	}
+	if err := checkMemory(m); err != nil {
+		return fmt.Errorf("as a module for %s: %w", d.Name(), err)
+	}
+	return d.Check(m)
+}
+
+// foreign are the functions of a dialect as host functions of ours.
+func foreign(d Dialect) []hostFunction {
+	var out []hostFunction
+	for _, f := range d.Functions() {
+		out = append(out, hostFunction{f.Module, f.Name, sig(f.Types), func(g *Guest, m api.Module, stack []uint64) {
+			f.Call(g.session, m, stack)
+		}})
+	}
+	return out
+}
