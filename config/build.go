@@ -2,289 +2,295 @@ package config
 
 import (
 	"net"
-	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
 
 // builder turns the nodes of all files into a Config. References are resolved after everything has a name.
 type builder struct {
-	errs  *Errors
-	files []at
-	cfg   *Config
+	*loading
+	cfg *Config
 
 	record RecordLimits
 	retry  Retry
 	limits PluginLimits
+
+	names struct{ kafka, redis, plugins, pipelines map[string]bool }
 }
 
-func newBuilder(errs *Errors) *builder {
-	return &builder{errs: errs,
+func newBuilder(l *loading) *builder {
+	b := &builder{loading: l,
 		cfg: &Config{Plugins: map[string]*Plugin{}, Kafka: map[string]*Kafka{}, Redis: map[string]*Redis{},
 			Admin: Admin{Listen: "127.0.0.1:7480"}, Telemetry: Telemetry{LogLevel: "info", LogFormat: "auto"}},
 		record: RecordLimits{ValueBytes: 1 << 20, KeyBytes: 64 << 10, Headers: 64, HeaderBytes: 8 << 10},
 		retry:  Retry{Attempts: 5, Min: 100 * time.Millisecond, Max: 10 * time.Second},
 		limits: PluginLimits{MemoryBytes: 32 << 20, OutputBytes: 4 << 20},
 	}
+	for _, m := range []*map[string]bool{&b.names.kafka, &b.names.redis, &b.names.plugins, &b.names.pipelines} {
+		*m = map[string]bool{}
+	}
+	return b
 }
 
-func (b *builder) build() *Config {
-	var resources, pipelines []at
-	for _, f := range b.files { // first the defaults, then what is named, then what names it
-		f.object(fields{"version": b.version, "defaults": b.defaults, "admin": b.admin, "telemetry": b.telemetry,
-			"resources": func(a at) { resources = append(resources, a) },
-			"pipelines": func(a at) { pipelines = append(pipelines, a) }})
-	}
-	for _, a := range resources {
-		b.resources(a)
-	}
-	b.fillResources()
-	names := map[string]bool{}
-	for _, p := range pipelines {
-		p.each(func(name string, key, value at) {
-			if names[name] {
-				key.fail("", "pipeline %s is there twice", name)
-				return
-			}
-			names[name] = true
-			checkName(key, name)
-			b.cfg.Pipelines = append(b.cfg.Pipelines, b.pipeline(name, value))
-		})
-	}
-	if len(b.cfg.Pipelines) == 0 && len(*b.errs) == 0 && len(b.files) > 0 {
-		b.files[0].fail("add pipelines: { NAME: { source: …, sinks: … } }", "there is no pipeline")
+func (b *builder) build(files []at) *Config {
+	if b.settings().read(nil, files...) && len(b.cfg.Pipelines) == 0 && len(b.problems) == 0 {
+		files[0].fail(missing, "add pipelines: { NAME: { source: …, sinks: … } }", "there is no pipeline")
 	}
 	return b.cfg
 }
 
-var nameRE = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$`)
-
-func checkName(key at, name string) {
-	if !nameRE.MatchString(name) {
-		key.fail("use letters, digits, '.', '_' and '-', at most 100", "%q is no name", name)
+// settings are those of a file: first the defaults, then what is named, then what names it.
+func (b *builder) settings() settings {
+	version := "1"
+	return settings{
+		{name: "version", doc: "The version of this grammar.", value: b.version(&version)},
+		{name: "defaults", doc: "What holds for all pipelines and plugins unless they say otherwise.", value: object(func() settings {
+			return settings{
+				{name: "plugin_limits", doc: "What a plugin may use.", value: pluginLimits(&b.limits)},
+				{name: "record_limits", doc: "What a record may be; one beyond it goes to the dead letters.", value: recordLimits(&b.record)},
+				{name: "retry", doc: "How often a record is tried again where a step says `on_error: retry`.", value: retry(&b.retry)},
+			}
+		})},
+		{name: "resources", doc: "What is named once and shared by all pipelines.", value: object(b.resources)},
+		{name: "admin", doc: "The HTTP endpoint: health, metrics, status.", value: b.admin()},
+		{name: "telemetry", doc: "What the daemon says of itself.", value: b.telemetry()},
+		{name: "pipelines", doc: "The pipelines, by name.", value: named(b.names.pipelines, b.pipeline)},
 	}
 }
 
-func (b *builder) version(a at) {
-	if v := a.text(); v != "1" {
-		a.fail("write version: 1", "this build reads version 1 only, not %q", v)
-	}
-}
-
-// later refuses a setting of the grammar that this version does not have: nothing is ignored in silence.
-func later(a at) { a.fail("leave it out", "it is not available in this version") }
-
-func (b *builder) resources(a at) {
-	a.object(fields{
-		"kafka":   func(a at) { named(a, b.cfg.Kafka, b.kafka) },
-		"redis":   func(a at) { named(a, b.cfg.Redis, b.redis) },
-		"plugins": func(a at) { named(a, b.cfg.Plugins, b.plugin) },
-	})
-}
-
-// named reads entries into a map that all files share: the same name twice is an error.
-func named[T any](a at, into map[string]T, read func(string, at) T) {
-	a.each(func(name string, key, v at) {
-		checkName(key, name)
-		if _, ok := into[name]; ok {
-			key.fail("give it another name", "%s is there twice", name)
-			return
+func (b *builder) version(to *string) value {
+	v := word(to, "1")
+	v.number, v.read = &[2]int64{1, 1}, func(a at) {
+		if v := a.text(); v != "1" {
+			a.fail(unknownWord, "write version: 1", "this build reads version 1 only, not %q", v)
 		}
-		into[name] = read(name, v)
-	})
+		delete(a.r.set, a.path) // each file has one
+	}
+	return v
+}
+
+func (b *builder) resources() settings {
+	return settings{
+		{name: "kafka", doc: "Clusters, by name. None is needed: `default` is at `${KAFKA_BROKERS:-localhost:9092}`.", value: named(b.names.kafka, b.kafka)},
+		{name: "redis", doc: "Stores for the state of dedup and reorder, by name. None is needed: `default` is at `${REDIS_ADDR:-localhost:6379}`.", value: named(b.names.redis, b.redis)},
+		{name: "plugins", doc: "WebAssembly modules, by name.", value: named(b.names.plugins, b.plugin)},
+	}
 }
 
 // fillResources makes the one Kafka and the one Redis that need not be written.
 func (b *builder) fillResources() {
-	env := func(name, or string) string {
-		if len(b.files) > 0 {
-			if v, ok := b.files[0].r.lookup(name); ok && v != "" {
-				return v
-			}
+	env := func(name, or string) []string {
+		if v, ok := b.lookup(name); ok && v != "" {
+			or = v
 		}
-		return or
+		return strings.Split(or, ",")
 	}
 	if len(b.cfg.Kafka) == 0 {
-		b.cfg.Kafka["default"] = &Kafka{Name: "default", ClientID: "streamproc", Brokers: strings.Split(env("KAFKA_BROKERS", "localhost:9092"), ",")}
+		b.cfg.Kafka["default"] = &Kafka{Name: "default", ClientID: defaultClientID, Brokers: env("KAFKA_BROKERS", "localhost:9092")}
 	}
 	if len(b.cfg.Redis) == 0 {
-		b.cfg.Redis["default"] = &Redis{Name: "default", Addrs: strings.Split(env("REDIS_ADDR", "localhost:6379"), ",")}
+		b.cfg.Redis["default"] = &Redis{Name: "default", Addrs: env("REDIS_ADDR", "localhost:6379")}
 	}
 }
 
-func (b *builder) kafka(name string, a at) *Kafka {
-	k := &Kafka{Name: name, ClientID: "streamproc"}
-	a.object(fields{
-		"brokers":   func(a at) { k.Brokers = a.addresses() },
-		"client_id": func(a at) { k.ClientID = a.text() },
-		"tls":       func(a at) { k.TLS = a.tls() },
-		"sasl": func(a at) {
-			a.object(fields{
-				"mechanism": func(a at) { k.SASL.Mechanism = a.oneOf("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512") },
-				"username":  func(a at) { k.SASL.Username = a.text() },
-				"password":  func(a at) { k.SASL.Password = Secret(a.text()) },
-			})
-			if k.SASL.Mechanism == "" {
-				a.fail("add mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", "the mechanism is missing")
-			}
-		},
-	})
-	if len(k.Brokers) == 0 {
-		a.fail("add brokers: [host:9092]", "there are no brokers")
-	}
-	return k
-}
+const defaultClientID = "streamproc"
 
-func (a at) addresses() (list []string) {
-	a.list(func(a at) {
-		for _, s := range strings.Split(a.text(), ",") {
-			if s = strings.TrimSpace(s); s == "" || !strings.Contains(s, ":") {
-				a.fail("write host:port", "%q is no address", s)
-			}
-			list = append(list, s)
+func (b *builder) kafka(name string) value {
+	k := &Kafka{Name: name, ClientID: defaultClientID}
+	b.cfg.Kafka[name] = k
+	return object(func() settings {
+		return settings{
+			{name: "brokers", doc: "Where to ask for the cluster first. One entry may hold several, with commas between them.", need: "add brokers: [host:9092]", value: addresses(&k.Brokers)},
+			{name: "client_id", doc: "The name by which the brokers know this client, in their logs and quotas.", value: text(&k.ClientID)},
+			{name: "tls", doc: "Whether and how connections are encrypted.", value: tls(&k.TLS)},
+			{name: "sasl", doc: "How to log in.", value: object(func() settings {
+				return settings{
+					{name: "mechanism", doc: "How the password is proven.", need: "add mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", value: word(&k.SASL.Mechanism, "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")},
+					{name: "username", doc: "The user to log in as.", need: "add username: NAME", value: text(&k.SASL.Username)},
+					{name: "password", doc: "The user's password.", need: "add password: ${NAME} or ${file:PATH}", value: secret(&k.SASL.Password)},
+				}
+			})},
 		}
 	})
-	return list
 }
 
-func (a at) tls() *TLS {
-	if a.node.Value == "true" {
-		return &TLS{}
-	}
-	if a.node.Value == "false" {
-		return nil
-	}
-	t := &TLS{}
-	a.object(fields{
-		"ca_file":              func(a at) { t.CAFile = a.file() },
-		"cert_file":            func(a at) { t.CertFile = a.file() },
-		"key_file":             func(a at) { t.KeyFile = a.file() },
-		"server_name":          func(a at) { t.ServerName = a.text() },
-		"insecure_skip_verify": func(a at) { t.InsecureSkipVerify = a.boolean() },
+func addresses(to *[]string) value {
+	return list(func() value { return address(to) }).then(func(a at) {
+		if len(*to) == 0 && len(a.node.Content) == 0 {
+			a.fail(missing, "name at least one host:port", "the list is empty")
+		}
 	})
-	return t
 }
 
-// file reads a path, relative to the file that names it.
-func (a at) file() string {
-	name := a.text()
-	if name == "" || filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(filepath.Dir(a.r.file), name)
+func tls(to **TLS) value {
+	t, on := &TLS{}, false
+	v := object(func() settings {
+		return settings{
+			{name: "ca_file", doc: "The certificates that are trusted, in PEM; without it, those of the system.", value: file(&t.CAFile)},
+			{name: "cert_file", doc: "The certificate of this client, in PEM.", value: file(&t.CertFile)},
+			{name: "key_file", doc: "Its private key, in PEM.", value: file(&t.KeyFile)},
+			{name: "server_name", doc: "The name that the server's certificate must have, where it differs from the address.", value: text(&t.ServerName)},
+			{name: "insecure_skip_verify", doc: "Takes any certificate. Whoever stands in between reads everything.", value: boolean(&t.InsecureSkipVerify)},
+		}
+	}).then(func(a at) {
+		*to = t
+		if (t.CertFile == "") != (t.KeyFile == "") {
+			a.fail(conflict, "add the other", "cert_file and key_file go together")
+		}
+	})
+	return v.orElse(boolean(&on).then(func(at) {
+		if on {
+			*to = t
+		}
+	}))
 }
 
-func (b *builder) redis(name string, a at) *Redis {
+func (b *builder) redis(name string) value {
 	r := &Redis{Name: name}
-	a.object(fields{
-		"addrs":    func(a at) { r.Addrs = a.addresses() },
-		"username": func(a at) { r.Username = a.text() },
-		"password": func(a at) { r.Password = Secret(a.text()) },
-		"db":       func(a at) { r.DB = int(a.count(0, 1<<20)) },
-		"tls":      func(a at) { r.TLS = a.tls() },
+	b.cfg.Redis[name] = r
+	return object(func() settings {
+		return settings{
+			{name: "addrs", doc: "Where it is; several for a cluster.", need: "add addrs: [host:6379]", value: addresses(&r.Addrs)},
+			{name: "username", doc: "The user to log in as.", value: text(&r.Username)},
+			{name: "password", doc: "The user's password.", value: secret(&r.Password)},
+			{name: "db", doc: "The number of the database.", value: count(&r.DB, 0, 1<<20).unset("0")},
+			{name: "tls", doc: "Whether and how connections are encrypted.", value: tls(&r.TLS)},
+		}
 	})
-	if len(r.Addrs) == 0 {
-		a.fail("add addrs: [host:6379]", "there are no addresses")
-	}
-	return r
 }
 
 var digestRE = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-func (b *builder) plugin(name string, a at) *Plugin {
+func (b *builder) plugin(name string) value {
 	p := &Plugin{Name: name, Limits: b.limits}
-	a.object(fields{
-		"wasm": func(a at) { p.Wasm = a.file() },
-		"sha256": func(a at) {
-			if p.SHA256 = a.text(); !digestRE.MatchString(p.SHA256) {
-				a.fail("64 hexadecimal digits, lower case", "%q is no SHA-256", p.SHA256)
+	b.cfg.Plugins[name] = p
+	return one([]string{"wasm"}, func() settings {
+		return settings{
+			{name: "wasm", doc: "The module.", value: file(&p.Wasm)},
+			{name: "sha256", doc: "The digest of the module; nothing else is loaded.", value: digest(&p.SHA256)},
+			{name: "limits", doc: "What the plugin may use.", value: pluginLimits(&p.Limits)},
+			{name: "oci", value: later()},
+			{name: "signature", value: later()},
+			{name: "capabilities", value: later()},
+		}
+	})
+}
+
+func digest(to *string) value {
+	return special("SHA-256", "64 hexadecimal digits, lower case", "", digestRE.String(), func(a at) {
+		if *to = a.text(); !digestRE.MatchString(*to) {
+			a.fail(wrongKind, "64 hexadecimal digits, lower case, as sha256sum prints them", "%q is no SHA-256", *to)
+		}
+	})
+}
+
+func pluginLimits(l *PluginLimits) value {
+	return object(func() settings {
+		return settings{
+			{name: "memory", doc: "The largest memory of one instance. Each worker has one for each step.", value: size(&l.MemoryBytes, 64<<10, 512<<20)},
+			{name: "output", doc: "The most bytes that one record may become.", value: size(&l.OutputBytes, 1, 64<<20)},
+			{name: "deadline", doc: "The longest time of one call. It costs speed, and is off unless set.", value: duration(&l.Deadline, time.Millisecond, 30*time.Second).unset("none")},
+			{name: "fuel", value: later()},
+		}
+	})
+}
+
+func recordLimits(l *RecordLimits) value {
+	return object(func() settings {
+		return settings{
+			{name: "value", doc: "The largest value.", value: size(&l.ValueBytes, 1, 64<<20)},
+			{name: "key", doc: "The largest key.", value: size(&l.KeyBytes, 1, 1<<20)},
+			{name: "headers", doc: "The most headers.", value: count(&l.Headers, 1, 10_000)},
+			{name: "json_depth", value: later()},
+		}
+	})
+}
+
+func retry(r *Retry) value {
+	return object(func() settings {
+		return settings{
+			{name: "attempts", doc: "The most attempts on one record.", value: count(&r.Attempts, 1, 100)},
+			{name: "backoff", doc: "The wait before the second attempt, and the longest wait.", value: backoff(r)},
+		}
+	})
+}
+
+func backoff(r *Retry) value {
+	def := writtenDuration(r.Min) + ".." + writtenDuration(r.Max)
+	return special("range of durations", "100ms..10s", def, strings.TrimSuffix(durationPattern, "$")+`\.\.`+strings.TrimPrefix(durationPattern, "^"), func(a at) {
+		v := a.nonempty()
+		from, to, ok := strings.Cut(v, "..")
+		if !ok {
+			if v != "" {
+				a.fail(wrongKind, "write 100ms..10s", "%q is no range of durations", v)
 			}
-		},
-		"limits":       func(a at) { p.Limits = a.pluginLimits(p.Limits) },
-		"oci":          later,
-		"signature":    later,
-		"capabilities": later,
-	})
-	if p.Wasm == "" {
-		a.fail("add wasm: FILE", "the module is missing")
-	}
-	return p
-}
-
-func (a at) pluginLimits(l PluginLimits) PluginLimits {
-	a.object(fields{
-		"memory":   func(a at) { l.MemoryBytes = a.bytes(64<<10, 512<<20) },
-		"output":   func(a at) { l.OutputBytes = a.bytes(1, 64<<20) },
-		"deadline": func(a at) { l.Deadline = a.duration(time.Millisecond, 30*time.Second) },
-		"fuel":     later,
-	})
-	return l
-}
-
-func (b *builder) defaults(a at) {
-	a.object(fields{
-		"plugin_limits": func(a at) { b.limits = a.pluginLimits(b.limits) },
-		"record_limits": func(a at) { b.record = a.recordLimits(b.record) },
-		"retry":         func(a at) { b.retry = a.retry(b.retry) },
+			return
+		}
+		low, high := a, a
+		lowNode, highNode := *a.node, *a.node
+		lowNode.Value, highNode.Value = from, to
+		highNode.Column += len(from) + len("..")
+		low.node, high.node = &lowNode, &highNode
+		r.Min = low.duration(r.Min, time.Millisecond, time.Minute)
+		r.Max = high.duration(r.Max, r.Min, 10*time.Minute)
 	})
 }
 
-func (a at) recordLimits(l RecordLimits) RecordLimits {
-	a.object(fields{
-		"value":      func(a at) { l.ValueBytes = int(a.bytes(1, 64<<20)) },
-		"key":        func(a at) { l.KeyBytes = int(a.bytes(1, 1<<20)) },
-		"headers":    func(a at) { l.Headers = int(a.count(1, 10_000)) },
-		"json_depth": later,
-	})
-	return l
-}
-
-func (a at) retry(r Retry) Retry {
-	a.object(fields{
-		"attempts": func(a at) { r.Attempts = int(a.count(1, 100)) },
-		"backoff": func(a at) {
-			from, to, ok := strings.Cut(a.text(), "..")
-			if !ok {
-				a.fail("write 100ms..10s", "%q is no range of durations", a.text())
-				return
-			}
-			low, high := *a.node, *a.node
-			low.Value, high.Value = from, to
-			r.Min = at{a.r, &low, a.path}.duration(time.Millisecond, time.Minute)
-			r.Max = at{a.r, &high, a.path}.duration(r.Min, 10*time.Minute)
-		},
-	})
-	return r
-}
-
-func (b *builder) admin(a at) {
+func (b *builder) admin() value {
 	c := &b.cfg.Admin
-	a.object(fields{
-		"listen":   func(a at) { c.Listen = a.text() },
-		"token":    func(a at) { c.Token = Secret(a.text()) },
-		"debug":    func(a at) { c.Debug = a.boolean() },
-		"insecure": func(a at) { c.Insecure = a.boolean() },
-		"hosts":    func(a at) { a.list(func(a at) { c.Hosts = append(c.Hosts, a.text()) }) },
+	return object(func() settings {
+		return settings{
+			{name: "listen", doc: "Where it listens. Port 0 takes a free one, for several instances on one host.", value: text(&c.Listen)},
+			{name: "token", doc: "What a client must send as `Authorization: Bearer TOKEN`, but for the health of the process.", value: secret(&c.Token)},
+			{name: "debug", doc: "Serves profiles below `/debug/pprof`.", value: boolean(&c.Debug)},
+			{name: "insecure", doc: "Allows an address that can be reached from outside without a token.", value: boolean(&c.Insecure)},
+			{name: "hosts", doc: "Names by which it may be asked, besides addresses and localhost: a page in a browser that was led here has another.", value: list(func() value {
+				name := ""
+				return text(&name).then(func(at) { c.Hosts = append(c.Hosts, name) })
+			})},
+		}
+	}).then(func(a at) {
+		host, _, err := net.SplitHostPort(c.Listen)
+		ip := net.ParseIP(host)
+		switch {
+		case err != nil:
+			a.fail(wrongKind, "write 127.0.0.1:7480", "listen %q is no address", c.Listen)
+		case host != "localhost" && (ip == nil || !ip.IsLoopback()) && c.Token == "" && !c.Insecure:
+			a.fail(conflict, "set token, or insecure: true", "%s can be reached from outside, and no token is asked for", c.Listen)
+		}
 	})
-	host, _, err := net.SplitHostPort(c.Listen)
-	ip := net.ParseIP(host)
-	switch {
-	case err != nil:
-		a.fail("write 127.0.0.1:7480", "listen %q is no address", c.Listen)
-	case host != "localhost" && (ip == nil || !ip.IsLoopback()) && c.Token == "" && !c.Insecure:
-		a.fail("set token, or insecure: true", "%s can be reached from outside, and no token is asked for", c.Listen)
-	}
 }
 
-func (b *builder) telemetry(a at) {
-	a.object(fields{
-		"log": func(a at) {
-			a.object(fields{
-				"level":  func(a at) { b.cfg.Telemetry.LogLevel = a.oneOf("info", "debug", "warn", "error") },
-				"format": func(a at) { b.cfg.Telemetry.LogFormat = a.oneOf("auto", "text", "json") },
-			})
-		},
-		"otlp": later,
+func (b *builder) telemetry() value {
+	t := &b.cfg.Telemetry
+	return object(func() settings {
+		return settings{
+			{name: "log", doc: "The log, on stderr.", value: object(func() settings {
+				return settings{
+					{name: "level", doc: "The least level that is shown.", value: word(&t.LogLevel, "debug", "info", "warn", "error")},
+					{name: "format", doc: "How it is written; `auto` is text on a terminal, else JSON.", value: word(&t.LogFormat, "auto", "text", "json")},
+				}
+			})},
+			{name: "otlp", value: later()},
+		}
+	})
+}
+
+// topics reads a list of topics that must not be empty.
+func topics(to *[]string) value {
+	return list(func() value {
+		name := ""
+		return topic(&name).then(func(a at) {
+			if slices.Contains(*to, name) {
+				a.fail(twice, "", "the topic is there twice")
+			}
+			*to = append(*to, name)
+		})
+	}).then(func(a at) {
+		if len(a.node.Content) == 0 && !a.isMapping() && a.node.Value == "" {
+			a.fail(missing, "name at least one", "the list is empty")
+		}
 	})
 }

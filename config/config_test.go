@@ -63,33 +63,39 @@ func TestTheShortestPipelineNeedsNoResources(t *testing.T) {
 	}
 }
 
-// Each case breaks one thing of the complete configuration, and must be told so at its place.
+// mistakes each break one thing of the complete configuration; want is said at its place. Some are beyond what a schema
+// can tell.
+var mistakes = []struct {
+	old, new, want string
+	beyondSchema   bool
+}{
+	{"- reorder:", "- reoder:", `:13:9: pipelines.accept.steps[2].reoder: unknown key (did you mean "reorder"?)`, false},
+	{"window: 24h", "window: 24", `pipelines.accept.steps[1].dedup.window: "24" is no duration (write 24s, or 24ms)`, false},
+	{"window: 24h", "on_unavailable: pause", `unknown value "pause" (use stall, pass or fail)`, false},
+	{"key: $.id", "key: id", `is no path`, true},
+	{"startsWith(\"a\")'", "startsWith('", `the expression is wrong`, true},
+	{"delivery: at_least_once", "delivery: exactly_once", `exactly_once is not available in this version`, false},
+	{"commit_interval: 100ms", "commit_interval: 10ms", `10ms is out of the range of 20ms to 1m`, true},
+	{"${IN}", "${NOPE}", `the environment has no NOPE`, true},
+	{"topic: out,", "topic: in,", `read its own output`, true},
+	{"version: 1", "version: 2", `:1:10: version: this build reads version 1 only`, false},
+	{"dlq: { topic: dead }", "dlq: { topic: dead }\n    dlq: { topic: dead2 }", "the key is there twice", true},
+	{"sequence: $.seq,", "", "exactly one of sequence and time is wanted, here is none", false},
+	{"{ out: { topic: out, key: $.acct } }", "{ out: { topic: out }, other: { topic: o2 } }", "without a route there is one sink", true},
+	{"dedup: { key: $.id, window: 24h }", "dedup: [x]", "want a mapping", false},
+	{"127.0.0.1:${ADMIN_PORT}", "0.0.0.0:${ADMIN_PORT}", "can be reached from outside", true},
+	{"start: earliest", "decode: bytes", "bytes is not available in this version", false},
+	{"- dedup: { key: $.id, window: 24h }", "- { on_error: retry, dedup: { key: $.id } }", "only filter and transform can try a record again", true},
+}
+
 func TestWhatIsWrongIsNamedWithPlaceAndRemedy(t *testing.T) {
 	env := map[string]string{"IN": "in", "GROUP": "g", "ADMIN_PORT": "1"}
-	for _, c := range []struct{ old, new, want string }{
-		{"- reorder:", "- reoder:", `:13:9: pipelines.accept.steps[2].reoder: unknown key (did you mean "reorder"?)`},
-		{"window: 24h", "window: 24", `pipelines.accept.steps[1].dedup.window: "24" is no duration (write 250ms`},
-		{"window: 24h", "on_unavailable: pause", `unknown value "pause" (use stall, pass or fail)`},
-		{"key: $.id", "key: id", `is no path`},
-		{"startsWith(\"a\")'", "startsWith('", `the expression is wrong`},
-		{"delivery: at_least_once", "delivery: exactly_once", `exactly_once is not available in this version`},
-		{"commit_interval: 100ms", "commit_interval: 10ms", `10ms is out of the range of 20ms to 1m0s`},
-		{"${IN}", "${NOPE}", `the environment has no NOPE`},
-		{"topic: out,", "topic: in,", `read its own output`},
-		{"version: 1", "version: 2", `:1:10: version: this build reads version 1 only`},
-		{"dlq: { topic: dead }", "dlq: { topic: dead }\n    dlq: { topic: dead2 }", "the key is there twice"},
-		{"sequence: $.seq,", "", "exactly one of sequence and time"},
-		{"{ out: { topic: out, key: $.acct } }", "{ out: { topic: out }, other: { topic: o2 } }", "without a route there is one sink"},
-		{"dedup: { key: $.id, window: 24h }", "dedup: [x]", "want a mapping"},
-		{"127.0.0.1:${ADMIN_PORT}", "0.0.0.0:${ADMIN_PORT}", "can be reached from outside"},
-		{"start: earliest", "decode: bytes", "decode: bytes is not available"},
-		{"- dedup: { key: $.id, window: 24h }", "- { on_error: retry, dedup: { key: $.id } }", "only filter and transform can try a record again"},
-	} {
+	for _, c := range mistakes {
 		if !strings.Contains(complete, c.old) {
 			t.Fatalf("%q is not in the configuration", c.old)
 		}
 		_, err := load(t, strings.Replace(complete, c.old, c.new, 1), env)
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "^") && c.want[0] != 't' {
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "^") {
 			t.Errorf("%s:\n%v\nwant %s", c.new, err, c.want)
 		}
 	}
@@ -97,7 +103,7 @@ func TestWhatIsWrongIsNamedWithPlaceAndRemedy(t *testing.T) {
 
 func TestAllProblemsComeAtOnceInOrder(t *testing.T) {
 	_, err := load(t, "version: 1\npipelines:\n  p:\n    workers: none\n    source: { topics: [t], start: soon }\n    sinks: { out: { topic: o, linger: 5 } }\n", nil)
-	var errs Errors
+	var errs Problems
 	if !errors.As(err, &errs) || len(errs) != 3 || errs[0].Line != 4 || errs[1].Line != 5 || errs[2].Line != 6 {
 		t.Errorf("got %v", err)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,29 +11,35 @@ import (
 
 var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
-// What the documents show must load as it stands.
-func TestExamplesInTheDocumentsLoad(t *testing.T) {
+// documented are the whole configurations that the documents show.
+func documented(t *testing.T) map[string]string {
+	t.Helper()
 	files, err := filepath.Glob("../docs/*/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
+	examples := map[string]string{}
 	for _, file := range append(files, "../README.md") {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range yamlBlock.FindAllStringSubmatch(string(text), -1) {
-			if !strings.HasPrefix(m[1], "version:") {
-				continue // a fragment
-			}
-			n++
-			if _, err := load(t, m[1], nil); err != nil {
-				t.Errorf("%s:\n%v", file, err)
+		for i, m := range yamlBlock.FindAllStringSubmatch(string(text), -1) {
+			if strings.HasPrefix(m[1], "version:") { // else it is a fragment
+				examples[fmt.Sprintf("%s, block %d", file, i+1)] = m[1]
 			}
 		}
 	}
-	if n == 0 {
-		t.Error("no example was found")
+	if len(examples) == 0 {
+		t.Fatal("no example was found")
+	}
+	return examples
+}
+
+func TestExamplesInTheDocumentsLoad(t *testing.T) {
+	for name, example := range documented(t) {
+		if _, err := load(t, example, nil); err != nil {
+			t.Errorf("%s:\n%v", name, err)
+		}
 	}
 }

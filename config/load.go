@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -26,28 +25,31 @@ type Options struct {
 	LookupEnv func(string) (string, bool) // nil: the environment of the process
 }
 
-// Load reads, checks and resolves a configuration. An error about the configuration is an Errors with everything that is
+// Load reads, checks and resolves a configuration. An error about the configuration is a Problems with everything that is
 // wrong.
 func Load(o Options) (*Config, error) {
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
 	}
-	files, err := expand(o.Paths)
+	names, err := expand(o.Paths)
 	if err != nil {
 		return nil, err
 	}
-	var errs Errors
-	b := newBuilder(&errs)
-	for _, f := range files {
-		if root := parse(f, o.LookupEnv, &errs); root != nil {
-			b.files = append(b.files, *root)
+	l := &loading{lookup: o.LookupEnv, set: map[string]at{}}
+	var files []at
+	for _, name := range names {
+		if root := l.parse(name); root != nil {
+			files = append(files, *root)
 		}
 	}
-	cfg := b.build()
-	if len(errs) > 0 {
-		return nil, errs.sorted()
+	b := newBuilder(l)
+	if len(files) > 0 {
+		b.build(files)
 	}
-	return cfg, nil
+	if len(l.problems) > 0 {
+		return nil, l.problems.sorted()
+	}
+	return b.cfg, nil
 }
 
 func expand(paths []string) ([]string, error) {
@@ -77,50 +79,57 @@ func expand(paths []string) ([]string, error) {
 	return files, nil
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)
+// parse reads one file into nodes with interpolated values, or notes why not.
+func (l *loading) parse(file string) *at {
+	content, err := readBounded(file, maxFileBytes)
+	if err != nil {
+		l.problems = append(l.problems, wholeFileProblem(file, unreadable, err.Error()))
+		return nil
+	}
+	r := &reader{loading: l, file: file, lines: strings.Split(content, "\n"), interpolated: map[*yaml.Node]bool{}, files: map[*yaml.Node]string{}}
+	var doc, more yaml.Node
+	d := yaml.NewDecoder(strings.NewReader(content))
+	err = d.Decode(&doc)
+	switch {
+	case errors.Is(err, io.EOF):
+		l.problems = append(l.problems, wholeFileProblem(file, missing, "the file is empty"))
+		return nil
+	case err != nil:
+		l.problems = append(l.problems, r.syntax(err))
+		return nil
+	}
+	if err := d.Decode(&more); !errors.Is(err, io.EOF) {
+		if err == nil {
+			at{r, more.Content[0], nil, ""}.fail(conflict, "put it into a file of its own", "a second document begins here")
+		} else {
+			l.problems = append(l.problems, r.syntax(err))
+		}
+		return nil
+	}
+	root := at{r, doc.Content[0], nil, ""}
+	if !r.expandAliases(root.node, 0, false) {
+		root.fail(tooLarge, "", "the file nests deeper than %d, or holds more than %d nodes once aliases are expanded", maxDepth, maxNodes)
+		return nil
+	}
+	r.interpolate(root)
+	return &root
+}
 
-// parse reads one file into nodes with interpolated values, or adds to errs why not.
-func parse(file string, lookup func(string) (string, bool), errs *Errors) *at {
+func wholeFileProblem(file string, c code, message string) Problem {
+	return Problem{File: file, Line: 1, Column: 1, Code: c, Severity: severityError, Message: message}
+}
+
+func readBounded(file string, limit int64) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		*errs = append(*errs, Problem{File: file, Line: 1, Column: 1, Message: err.Error()})
-		return nil
+		return "", err
 	}
 	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	switch {
-	case err != nil:
-		*errs = append(*errs, Problem{File: file, Line: 1, Column: 1, Message: err.Error()})
-		return nil
-	case len(content) > maxFileBytes:
-		*errs = append(*errs, Problem{File: file, Line: 1, Column: 1, Message: "the file is over 4 MiB"})
-		return nil
+	content, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(content)) > limit {
+		err = fmt.Errorf("the file is over %s", writtenSize(limit))
 	}
-	r := &reader{file: file, lines: strings.Split(string(content), "\n"), lookup: lookup, errs: errs}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(content, &doc); err != nil {
-		p := Problem{File: file, Line: 1, Column: 1, Message: strings.TrimPrefix(err.Error(), "yaml: ")}
-		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-			_, _ = fmt.Sscan(m[1], &p.Line)
-			p.Message = m[2]
-			if p.Line <= len(r.lines) {
-				p.source = r.lines[p.Line-1]
-			}
-		}
-		*errs = append(*errs, p)
-		return nil
-	}
-	if len(doc.Content) == 0 {
-		*errs = append(*errs, Problem{File: file, Line: 1, Column: 1, Message: "the file is empty"})
-		return nil
-	}
-	root := at{r, doc.Content[0], ""}
-	if !r.expandAliases(root.node, 0, false) {
-		root.fail("", "the file nests deeper than %d, or holds more than %d nodes once aliases are expanded", maxDepth, maxNodes)
-		return nil
-	}
-	r.interpolate(root.node, "")
-	return &root
+	return string(content), err
 }
 
 // expandAliases replaces aliases by copies of what they name; it says whether the limits hold.

@@ -10,16 +10,43 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
+// code names a sort of problem for programs. It does not change.
+type code string
+
+const (
+	unreadable      code = "unreadable"       // the file cannot be read
+	syntax          code = "syntax"           // the file is no YAML
+	tooLarge        code = "too-large"        // the file is beyond a limit
+	unknownKey      code = "unknown-key"      // no such setting
+	twice           code = "twice"            // a name or a setting is there twice
+	missing         code = "missing"          // something must be written, and is not
+	wrongKind       code = "wrong-kind"       // a value of another kind
+	outOfRange      code = "out-of-range"     // a value of the right kind, too small or too large
+	unknownWord     code = "unknown-word"     // none of the words that may stand here
+	unknownName     code = "unknown-name"     // a name that is not defined
+	unknownVariable code = "unknown-variable" // a variable or file for a value that is not there
+	wrongField      code = "wrong-field"      // a path into records that cannot be read
+	wrongExpression code = "wrong-expression" // an expression that does not compile
+	conflict        code = "conflict"         // settings that do not go together
+	notAvailable    code = "not-available"    // this version does not have it
+)
+
+type severity string
+
+const severityError severity = "error"
+
 // Problem is one thing wrong with a configuration, and where.
 type Problem struct {
-	File    string `json:"file"`
-	Line    int    `json:"line"`
-	Column  int    `json:"column"`
-	Path    string `json:"path"`
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
-	source  string // the line
-	width   int    // of what is wrong, for the caret
+	File     string   `json:"file"`
+	Line     int      `json:"line"`
+	Column   int      `json:"column"`
+	Path     string   `json:"path"`
+	Code     code     `json:"code"`
+	Severity severity `json:"severity"`
+	Message  string   `json:"message"`
+	Hint     string   `json:"hint,omitempty"`
+	source   string   // the line
+	width    int      // of what is wrong, for the caret
 }
 
 func (p Problem) String() string {
@@ -33,16 +60,35 @@ func (p Problem) String() string {
 		fmt.Fprintf(&b, " (%s)", p.Hint)
 	}
 	if p.source != "" {
-		pad := strings.Repeat(" ", max(p.Column-1, 0))
-		fmt.Fprintf(&b, "\n%5d | %s\n      | %s^%s", p.Line, p.source, pad, strings.Repeat("~", max(p.width-1, 0)))
+		fmt.Fprintf(&b, "\n%5d | %s\n      | %s^%s", p.Line, p.source, p.pad(), strings.Repeat("~", p.tail()))
 	}
 	return b.String()
 }
 
-// Errors are all the problems of a configuration, in the order of the files.
-type Errors []Problem
+// pad brings the caret below what is wrong: tabs stay tabs, whatever their width.
+func (p Problem) pad() string {
+	var b strings.Builder
+	for i, r := range []rune(p.source) {
+		if i >= p.Column-1 {
+			break
+		}
+		if r != '\t' {
+			r = ' '
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
 
-func (e Errors) Error() string {
+// tail is how long the caret's tail is: at most to the end of the line.
+func (p Problem) tail() int {
+	return max(min(p.width, len([]rune(p.source))-p.Column+1)-1, 0)
+}
+
+// Problems are all those of a configuration, in the order of the files. As an error they say that it cannot be used.
+type Problems []Problem
+
+func (e Problems) Error() string {
 	lines := make([]string, len(e))
 	for i, p := range e {
 		lines[i] = p.String()
@@ -51,7 +97,7 @@ func (e Errors) Error() string {
 }
 
 // JSON renders the problems for programs, one object a line.
-func (e Errors) JSON() string {
+func (e Problems) JSON() string {
 	var b strings.Builder
 	for _, p := range e {
 		line, _ := json.Marshal(p) // plain strings and numbers
@@ -62,16 +108,24 @@ func (e Errors) JSON() string {
 }
 
 // GitHub renders the problems as annotations of a pull request.
-func (e Errors) GitHub() string {
+func (e Problems) GitHub() string {
 	var b strings.Builder
 	for _, p := range e {
-		msg := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(p.Path + ": " + p.Message + " " + p.Hint)
-		fmt.Fprintf(&b, "::error file=%s,line=%d,col=%d::%s\n", p.File, p.Line, p.Column, msg)
+		message := p.Message
+		if p.Path != "" {
+			message = p.Path + ": " + message
+		}
+		if p.Hint != "" {
+			message += " (" + p.Hint + ")"
+		}
+		data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+		property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d::%s\n", p.Severity, property.Replace(p.File), p.Line, p.Column, data.Replace(message))
 	}
 	return b.String()
 }
 
-func (e Errors) sorted() Errors {
+func (e Problems) sorted() Problems {
 	slices.SortStableFunc(e, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
@@ -82,13 +136,12 @@ func (e Errors) sorted() Errors {
 func meant(word string, known []string) string {
 	best, least := "", 3
 	for _, k := range known {
-		if d := levenshtein.ComputeDistance(strings.ToLower(word), k); d < least {
+		if d := levenshtein.ComputeDistance(strings.ToLower(word), strings.ToLower(k)); d < min(least, max(len(k), 2)) {
 			best, least = k, d
 		}
 	}
 	if best == "" {
-		sorted := slices.Sorted(slices.Values(known))
-		return "use " + strings.Join(sorted, ", ")
+		return "use " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
 	}
 	return fmt.Sprintf("did you mean %q?", best)
 }

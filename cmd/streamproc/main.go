@@ -42,7 +42,7 @@ func main() {
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintln(os.Stderr, msg)
 	}
-	var invalid config.Errors
+	var invalid config.Problems
 	var e *exit
 	switch {
 	case errors.As(err, &e):
@@ -62,7 +62,7 @@ func root() *cobra.Command {
 	}
 	cmd.PersistentFlags().String("log-level", "", "debug, info, warn or error (default: the configuration's)")
 	cmd.PersistentFlags().String("log-format", "", "text or json (default: text on a terminal, else json)")
-	cmd.AddCommand(runCommand(), devCommand(), validateCommand(), benchCommand(), versionCommand())
+	cmd.AddCommand(runCommand(), devCommand(), validateCommand(), schemaCommand(), benchCommand(), versionCommand())
 	return cmd
 }
 

@@ -22,7 +22,7 @@ func validateCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(config.Options{Paths: paths})
-			var invalid config.Errors
+			var invalid config.Problems
 			if errors.As(err, &invalid) {
 				return report(cmd.OutOrStdout(), format, invalid)
 			}
@@ -38,7 +38,7 @@ func validateCommand() *cobra.Command {
 	return cmd
 }
 
-func report(w io.Writer, format string, problems config.Errors) error {
+func report(w io.Writer, format string, problems config.Problems) error {
 	switch format {
 	case "json":
 		fmt.Fprint(w, problems.JSON())
