@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,24 +25,33 @@ const (
 	shutdownTimeout   = 2 * time.Second
 )
 
-// Pipeline is what one pipeline is doing. Detail is shown by the status as JSON.
+// Pipeline says whether one pipeline is ready, and if not, why.
 type Pipeline struct {
-	Name   string `json:"name"`
-	State  string `json:"state"`
-	Why    string `json:"why,omitempty"`
-	Ready  bool   `json:"ready"`
-	Detail any    `json:"detail,omitempty"`
+	Name   string            `json:"name"`
+	State  string            `json:"state"`
+	Ready  bool              `json:"ready"`
+	Why    string            `json:"why,omitempty"`
+	Checks map[string]string `json:"checks"` // by dependency: ok, or a sentence
 }
 
-// Options say where to listen and what to serve.
+// Version says what was built.
+type Version struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit,omitempty"`
+	Go      string `json:"go"`
+}
+
+// Options say where to listen and what to serve. The funcs are called by each request, several at a time, and must not
+// block.
 type Options struct {
 	Listen          string // host:port; port 0 takes a free one
 	Token           string // "": none is asked for
 	Debug, Insecure bool
 	Hosts           []string          // names allowed in Host, besides addresses and localhost
-	Status          func() []Pipeline // called by each request, several at a time; must not block
+	Ready           func() []Pipeline // for /readyz
+	Status          func() any        // the list of pipelines for /api/v1/status, as JSON
 	Metrics         http.Handler
-	Version         string
+	Version         Version
 }
 
 // Serve listens, tells the address to ready, and serves until ctx ends.
@@ -76,24 +86,31 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
+//go:embed openapi.yaml
+var openAPI []byte
+
 // Handler answers the requests.
 func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, o.Version) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		all := o.Status()
-		code := http.StatusOK
+		code, all := http.StatusOK, o.Ready()
 		for i := range all {
-			all[i].Detail = nil
 			if !all[i].Ready {
 				code = http.StatusServiceUnavailable
 			}
 		}
-		answer(w, code, all)
+		answer(w, code, map[string]any{"pipelines": all})
 	})
-	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, o.Status()) })
+	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, o.Version) })
 	mux.Handle("GET /metrics", o.Metrics)
+	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]any{"pipelines": o.Status()})
+	})
+	mux.HandleFunc("GET /api/v1/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		_, _ = w.Write(openAPI)
+	})
 	if o.Debug {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -101,10 +118,10 @@ func Handler(o Options) http.Handler {
 	return guard(o, mux)
 }
 
-func answer(w http.ResponseWriter, code int, pipelines []Pipeline) {
+func answer(w http.ResponseWriter, code int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(map[string]any{"pipelines": pipelines})
+	_ = json.NewEncoder(w).Encode(v)
 }
 
 // guard lets in who may: a page in a browser that was led here by DNS has the wrong Host.

@@ -12,6 +12,7 @@ import (
 	"github.com/streamproc/streamproc/dedup"
 	"github.com/streamproc/streamproc/expr"
 	"github.com/streamproc/streamproc/kafka"
+	"github.com/streamproc/streamproc/metrics"
 	"github.com/streamproc/streamproc/pipeline"
 	"github.com/streamproc/streamproc/redisstate"
 	"github.com/streamproc/streamproc/runtime"
@@ -39,20 +40,25 @@ type builder struct {
 	cfg     *config.Pipeline
 	options Options
 	log     *slog.Logger
+	observe *observer
+	flow    *pipeline.Events
+	metrics *metrics.Registry
 	engine  *runtime.Runtime
-	stores  map[*config.Redis]*redisstate.Client
+	stores  map[*config.Redis]*store
 	plugins map[*config.PluginUse]*runtime.Plugin
 	numbers map[*config.Sink]stream.Sink
 }
 
 func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 	p := b.cfg
-	s := &pipeline.Spec{Name: p.Name, Workers: p.Workers, CommitInterval: p.CommitInterval, Ledger: pipeline.NewLedger(),
+	s := &pipeline.Spec{Name: p.Name, Events: b.observe.flow(), Workers: p.Workers, CommitInterval: p.CommitInterval, Ledger: pipeline.NewLedger(),
 		Limits: pipeline.Limits{ValueBytes: p.Limits.ValueBytes, KeyBytes: p.Limits.KeyBytes, Headers: p.Limits.Headers, HeaderBytes: p.Limits.HeaderBytes}}
 	cluster, err := clusterOf(p.Source.Kafka, b.options.Dial)
 	if err != nil {
 		return nil, err
 	}
+	cluster.Events = b.observe.client()
+	b.flow = &s.Events
 	var outputs []kafka.Output
 	for i, sink := range append(append([]*config.Sink{}, p.Sinks...), p.DLQ) {
 		b.numbers[sink] = stream.Sink(i + 1)
@@ -70,6 +76,7 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 			if o.Cluster, err = clusterOf(sink.Kafka, b.options.Dial); err != nil {
 				return nil, err
 			}
+			o.Cluster.Events = cluster.Events
 		}
 		outputs = append(outputs, o)
 	}
@@ -184,24 +191,42 @@ func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse
 	return nil
 }
 
+// store is one Redis, for all pipelines.
+type store struct {
+	*redisstate.Client
+	pulse *pulse
+}
+
 func (b *builder) store(r *config.Redis) error {
-	if b.stores[r] != nil {
-		return nil
+	if b.stores[r] == nil {
+		t, err := tlsOf(r.TLS)
+		if err != nil {
+			return fmt.Errorf("redis %s: %w", r.Name, err)
+		}
+		s := &store{pulse: &pulse{}}
+		if s.Client, err = redisstate.Open(redisstate.Options{Addrs: r.Addrs, Username: r.Username, Password: r.Password.Reveal(), DB: r.DB, TLS: t,
+			Dial: b.options.Dial, Observe: observeRedis(b.metrics.Store(r.Name), s.pulse)}); err != nil {
+			return err
+		}
+		b.stores[r] = s
 	}
-	t, err := tlsOf(r.TLS)
-	if err != nil {
-		return fmt.Errorf("redis %s: %w", r.Name, err)
-	}
-	b.stores[r], err = redisstate.Open(redisstate.Options{Addrs: r.Addrs, Username: r.Username, Password: r.Password.Reveal(), DB: r.DB, TLS: t, Dial: b.options.Dial})
-	return err
+	b.observe.redis = append(b.observe.redis, b.stores[r].pulse)
+	return nil
+}
+
+// guest is an instance of a plugin, and whom to tell of its end.
+type guest struct {
+	*runtime.Guest
+	ended func()
 }
 
 // stages makes the steps of one worker.
 func (b *builder) stages(ctx context.Context, _ int) ([]pipeline.Stage, func(), error) {
-	var guests []*runtime.Guest
+	var guests []guest
 	release := func() {
 		for _, g := range guests {
 			_ = g.Close(context.WithoutCancel(ctx))
+			g.ended()
 		}
 	}
 	stages, err := b.each(ctx, b.cfg.Steps, &guests)
@@ -212,7 +237,7 @@ func (b *builder) stages(ctx context.Context, _ int) ([]pipeline.Stage, func(), 
 	return stages, release, nil
 }
 
-func (b *builder) each(ctx context.Context, steps []config.Step, guests *[]*runtime.Guest) ([]pipeline.Stage, error) {
+func (b *builder) each(ctx context.Context, steps []config.Step, guests *[]guest) ([]pipeline.Stage, error) {
 	stages := make([]pipeline.Stage, 0, len(steps))
 	for i := range steps {
 		step, err := b.step(ctx, &steps[i], guests)
@@ -228,7 +253,7 @@ func (b *builder) each(ctx context.Context, steps []config.Step, guests *[]*runt
 	return stages, nil
 }
 
-func (b *builder) step(ctx context.Context, st *config.Step, guests *[]*runtime.Guest) (pipeline.Step, error) {
+func (b *builder) step(ctx context.Context, st *config.Step, guests *[]guest) (pipeline.Step, error) {
 	switch {
 	case st.Filter != nil && st.Filter.Plugin == nil:
 		p, err := expr.Compile(st.Filter.Expr)
@@ -248,12 +273,14 @@ func (b *builder) step(ctx context.Context, st *config.Step, guests *[]*runtime.
 	return b.route(ctx, st, guests)
 }
 
-func (b *builder) guest(ctx context.Context, name string, mode runtime.Mode, use *config.PluginUse, guests *[]*runtime.Guest) (pipeline.Step, error) {
-	g, err := b.plugins[use].NewGuest(ctx, mode, name, runtime.Events{})
+func (b *builder) guest(ctx context.Context, name string, mode runtime.Mode, use *config.PluginUse, guests *[]guest) (pipeline.Step, error) {
+	events, ended := b.observe.guest(name, b.plugins[use])
+	g, err := b.plugins[use].NewGuest(ctx, mode, name, events)
 	if err != nil {
+		ended()
 		return nil, err
 	}
-	*guests = append(*guests, g)
+	*guests = append(*guests, guest{g, ended})
 	return g, nil
 }
 
@@ -265,17 +292,15 @@ func (b *builder) dedup(st *config.Step) (pipeline.Step, error) {
 	}
 	step, err := dedup.New(dedup.Config{Name: st.Name, Key: key.Key, Window: d.Window, Mode: dedup.Mode(d.Mode), Side: b.numbers[d.Side],
 		OnUnavailable: dedup.Unavailable(d.OnUnavailable), OnStateLoss: dedup.StateLoss(d.OnStateLoss), Store: b.stores[d.Store].Space(b.cfg.Name, st.Name),
-		Events: dedup.Events{Repaired: func(p stream.Partition, from, to int64, how dedup.StateLoss) {
-			b.log.Warn("dedup state was lost and repaired", "step", st.Name, "partition", p.String(), "from", from, "to", to, "how", string(how))
-		}}})
+		Events: b.observe.dedup(st.Name)})
 	if err != nil {
 		return nil, err
 	}
 	return deduper{step}, nil
 }
 
-func (b *builder) route(ctx context.Context, st *config.Step, guests *[]*runtime.Guest) (pipeline.Step, error) {
-	r := &pipeline.Route{Name: st.Name, Otherwise: b.numbers[st.Route.Otherwise]}
+func (b *builder) route(ctx context.Context, st *config.Step, guests *[]guest) (pipeline.Step, error) {
+	r := &pipeline.Route{Name: st.Name, Otherwise: b.numbers[st.Route.Otherwise], Events: b.flow}
 	for _, rule := range st.Route.Rules {
 		when, err := expr.Compile(rule.When)
 		if err != nil {

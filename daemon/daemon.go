@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/streamproc/streamproc/config"
 	"github.com/streamproc/streamproc/kafka"
+	"github.com/streamproc/streamproc/metrics"
 	"github.com/streamproc/streamproc/pipeline"
-	"github.com/streamproc/streamproc/redisstate"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/stream"
 )
@@ -34,17 +35,17 @@ type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
 type Daemon struct {
 	log       *slog.Logger
 	engine    *runtime.Runtime
-	stores    map[*config.Redis]*redisstate.Client
+	metrics   *metrics.Registry
+	stores    map[*config.Redis]*store
 	pipelines []*running
 }
 
 // running is one pipeline with what is known about it.
 type running struct {
-	cfg   *config.Pipeline
-	dial  dialer
-	spec  *pipeline.Spec
-	log   *slog.Logger
-	board board
+	*observer
+	cfg  *config.Pipeline
+	dial dialer
+	spec *pipeline.Spec
 }
 
 // New builds the pipelines: plugins are compiled, nothing is connected yet.
@@ -56,20 +57,19 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{log: o.Logger, engine: engine, stores: map[*config.Redis]*redisstate.Client{}}
+	d := &Daemon{log: o.Logger, engine: engine, stores: map[*config.Redis]*store{}}
+	d.metrics = metrics.New(d.accounts)
 	for _, p := range cfg.Pipelines {
 		if len(o.Only) > 0 && !contains(o.Only, p.Name) {
 			continue
 		}
 		log := o.Logger.With("pipeline", p.Name)
-		b := &builder{cfg: p, options: o, log: log, engine: engine, stores: d.stores, plugins: map[*config.PluginUse]*runtime.Plugin{}, numbers: map[*config.Sink]stream.Sink{}}
+		b := &builder{cfg: p, options: o, log: log, observe: newObserver(p, log, d.metrics), metrics: d.metrics, engine: engine, stores: d.stores, plugins: map[*config.PluginUse]*runtime.Plugin{}, numbers: map[*config.Sink]stream.Sink{}}
 		spec, err := b.spec(ctx)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("pipeline %s: %w", p.Name, err), d.Close(ctx))
 		}
-		r := &running{cfg: p, dial: o.Dial, spec: spec, log: log}
-		spec.Events.State, spec.Events.Dead = r.state, r.dead
-		d.pipelines = append(d.pipelines, r)
+		d.pipelines = append(d.pipelines, &running{observer: b.observe, cfg: p, dial: o.Dial, spec: spec})
 	}
 	if len(d.pipelines) == 0 {
 		return nil, errors.Join(fmt.Errorf("no pipeline is named %v", o.Only), d.Close(ctx))
@@ -84,19 +84,6 @@ func contains(names []string, name string) bool {
 		}
 	}
 	return false
-}
-
-func (r *running) state(worker int, s pipeline.State, why string) {
-	r.board.set(worker, s, why)
-	log := r.log.Info
-	if why != "" {
-		log = r.log.Warn
-	}
-	log("worker is "+string(s), "worker", worker, "why", why)
-}
-
-func (r *running) dead(c pipeline.Coordinates) {
-	r.log.Warn("record went to the dead letters", "record", c.Record, "step", c.Step, "reason", c.Reason, "error", c.Message)
 }
 
 // Run runs the pipelines until ctx ends, which drains them, and returns the errors of those that halted. One pipeline that
@@ -177,16 +164,8 @@ func (d *Daemon) Check(ctx context.Context) (found []error) {
 	return found
 }
 
-// Status tells what the pipelines are doing, in the order of the configuration.
-func (d *Daemon) Status() []Status {
-	list := make([]Status, len(d.pipelines))
-	for i, r := range d.pipelines {
-		s, why := r.board.state()
-		list[i] = Status{Name: r.cfg.Name, State: s, Why: why, Ready: s == pipeline.Running || s == pipeline.Starting && why == "",
-			Ledger: r.spec.Ledger.Counts(), Outputs: r.spec.Ledger.Outputs()}
-	}
-	return list
-}
+// Metrics serves what the pipelines do, for Prometheus.
+func (d *Daemon) Metrics() http.Handler { return d.metrics.Handler() }
 
 // Close lets go of plugins and connections. Run has returned before.
 func (d *Daemon) Close(ctx context.Context) error {

@@ -6,7 +6,6 @@ import (
 	"github.com/streamproc/streamproc/pipeline"
 	"github.com/streamproc/streamproc/redisstate"
 	"github.com/streamproc/streamproc/reorder"
-	"github.com/streamproc/streamproc/stream"
 )
 
 var (
@@ -23,14 +22,7 @@ func (b *builder) reorder(st *config.Step) (pipeline.Step, error) {
 	r := st.Reorder
 	c := reorder.Config{Name: st.Name, First: r.First, Any: r.FirstAny, MaxWait: r.MaxWait, MaxBuffered: r.MaxBuffered, IdleTimeout: r.IdleTimeout,
 		MaxFuture: r.MaxFuture, OnGap: reorder.OnGap(r.OnGap), Late: reorder.Late(r.Late), Side: b.numbers[r.Side], OnStateLoss: reorder.StateLoss(r.OnStateLoss),
-		Events: reorder.Events{
-			Gap: func(p stream.Partition, action string) {
-				b.log.Warn("a gap in the sequence has timed out", "step", st.Name, "partition", p.String(), "action", action)
-			},
-			Rebuilt: func(p stream.Partition, keys int, how reorder.StateLoss) {
-				b.log.Warn("reorder state was lost and repaired", "step", st.Name, "partition", p.String(), "keys", keys, "how", string(how))
-			},
-		}}
+		Events: b.observe.reorder(st.Name)}
 	if r.Time != "" {
 		at, err := expr.ParsePath(r.Time)
 		if err != nil {

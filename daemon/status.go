@@ -2,53 +2,107 @@
 package daemon
 
 import (
-	"maps"
+	"cmp"
 	"slices"
-	"sync"
+	"time"
 
 	"github.com/streamproc/streamproc/pipeline"
 )
 
 // Status is what one pipeline is doing.
 type Status struct {
-	Name    string           `json:"name"`
-	State   pipeline.State   `json:"state"`
-	Why     string           `json:"why,omitempty"` // a sentence, where the state needs one
-	Ready   bool             `json:"ready"`
-	Ledger  pipeline.Counts  `json:"ledger"`
-	Outputs map[string]int64 `json:"outputs"` // records written, by sink
+	Name       string            `json:"name"`
+	State      pipeline.State    `json:"state"`
+	Why        string            `json:"why,omitempty"` // a sentence, where it is not ready or the state needs one
+	Ready      bool              `json:"ready"`
+	Checks     map[string]string `json:"checks"` // kafka, redis, plugins and lag: ok, or a sentence
+	Ledger     pipeline.Counts   `json:"ledger"`
+	Difference int64             `json:"difference"` // of the ledger, over its partitions without sign
+	Outputs    map[string]int64  `json:"outputs"`    // records written, by sink
+	Steps      []Step            `json:"steps"`      // in the order of the configuration; those of branches behind their route
+	Partitions []Partition       `json:"partitions"`
 }
 
-// board keeps the states of the workers of one pipeline. Safe for concurrent use.
-type board struct {
-	mu      sync.Mutex
-	workers map[int]pipeline.State
-	why     map[int]string
+// Step is what a step has done since the process began. What was done again is in it again, which the ledger is not.
+type Step struct {
+	Name         string  `json:"name"`
+	Verb         string  `json:"verb"`
+	Branch       bool    `json:"branch,omitempty"` // it stands in a branch of a route
+	In           int64   `json:"in"`
+	Out          int64   `json:"out"`
+	Filtered     int64   `json:"filtered"`
+	Duplicates   int64   `json:"duplicates"` // found, whatever became of them
+	Late         int64   `json:"late"`       // found, whatever became of them
+	DeadLettered int64   `json:"dead_lettered"`
+	Held         int64   `json:"held"` // as of the last checkpoints
+	Seconds      float64 `json:"seconds"`
+
+	oldest time.Duration // how long the oldest held one has waited
 }
 
-func (b *board) set(worker int, s pipeline.State, why string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.workers == nil {
-		b.workers, b.why = map[int]pipeline.State{}, map[int]string{}
+// Partition is where the reading of one partition stands, and its account.
+type Partition struct {
+	Topic      string          `json:"topic"`
+	ID         int32           `json:"partition"`
+	Owned      bool            `json:"owned"` // by this process
+	Floor      int64           `json:"floor"` // committed
+	End        int64           `json:"end"`   // when it was last fetched from
+	LagRecords int64           `json:"lag_records"`
+	LagSeconds float64         `json:"lag_seconds"`
+	Ledger     pipeline.Counts `json:"ledger"`
+}
+
+// Status tells what the pipelines are doing, in the order of the configuration.
+func (d *Daemon) Status() []Status {
+	list := make([]Status, len(d.pipelines))
+	for i, r := range d.pipelines {
+		list[i] = r.status(time.Now())
 	}
-	b.workers[worker], b.why[worker] = s, why
+	return list
 }
 
-// severity orders states: that of a pipeline is the gravest of its workers'.
-var severity = []pipeline.State{pipeline.Running, pipeline.Starting, pipeline.Stopped, pipeline.Rebuilding, pipeline.Stalled, pipeline.Halted}
-
-func (b *board) state() (pipeline.State, string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	gravest, why := -1, ""
-	for _, w := range slices.Sorted(maps.Keys(b.workers)) {
-		if s := slices.Index(severity, b.workers[w]); s > gravest {
-			gravest, why = s, b.why[w]
+func (r *running) status(now time.Time) Status {
+	s := Status{Name: r.cfg.Name, Ledger: r.spec.Ledger.Counts(), Difference: r.spec.Ledger.Difference(), Outputs: r.spec.Ledger.Outputs(),
+		Steps: r.board.stepsNow(now), Partitions: r.partitions(now), Checks: map[string]string{"plugins": "ok"}}
+	s.State, s.Why = r.board.state()
+	s.Ready = s.State == pipeline.Running || s.State == pipeline.Starting && s.Why == ""
+	s.Checks["lag"] = lagSentence(s.Partitions)
+	s.Checks["kafka"] = r.kafka.sentence(now)
+	for _, redis := range r.redis {
+		if s.Checks["redis"] == "" || s.Checks["redis"] == "ok" {
+			s.Checks["redis"] = redis.sentence(now)
 		}
 	}
-	if gravest < 0 {
-		return pipeline.Starting, ""
+	if s.State == pipeline.Running && r.kafka.silence(now) > silenceLimit {
+		s.Ready, s.Why = false, "Kafka is silent: "+s.Checks["kafka"]
 	}
-	return severity[gravest], why
+	return s
+}
+
+// partitions joins what is known of the partitions read now with the account of all that were.
+func (r *running) partitions(now time.Time) []Partition {
+	list := []Partition{}
+	owned := r.board.standingsNow()
+	for p, counts := range r.spec.Ledger.Partitions() {
+		part := Partition{Topic: p.Topic, ID: p.ID, Ledger: counts}
+		if s, ok := owned[p]; ok {
+			part.place(s, now)
+			delete(owned, p)
+		}
+		list = append(list, part)
+	}
+	for p, s := range owned { // it has stalled before its first checkpoint
+		part := Partition{Topic: p.Topic, ID: p.ID}
+		part.place(s, now)
+		list = append(list, part)
+	}
+	slices.SortFunc(list, func(a, b Partition) int { return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID, b.ID)) })
+	return list
+}
+
+func (p *Partition) place(s pipeline.Standing, now time.Time) {
+	p.Owned, p.Floor, p.End, p.LagRecords = true, s.Floor, s.End, max(s.End-s.Floor, 0)
+	if s.End > s.Next && s.Last > 0 {
+		p.LagSeconds = max(now.Sub(time.UnixMilli(s.Last)), 0).Seconds()
+	}
 }

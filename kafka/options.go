@@ -20,6 +20,7 @@ type Cluster struct {
 	ClientID string
 	TLS      *tls.Config // nil: plaintext
 	SASL     SASL
+	Events   Events
 	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // makes connections; nil: TCP, by TLS if set
 }
 
@@ -66,6 +67,7 @@ func (c *Cluster) options(log *slog.Logger) []kgo.Opt {
 		kgo.WithLogger(logger{log}),
 		kgo.MaxDecompressBatchBytes(maxBatchBytes),
 		kgo.DisableClientMetrics(),
+		kgo.WithHooks(hooks{c.Events}),
 	}
 	if c.ClientID != "" {
 		opts = append(opts, kgo.ClientID(c.ClientID))

@@ -1,72 +1,67 @@
-// Package metrics tells Prometheus what the ledgers say. It reads them when it is asked, so that a record costs nothing
-// here. It is the only door to client_golang.
+// Package metrics tells Prometheus what the pipelines do. Totals of the ledgers are read when they are asked for; what
+// steps, plugins and clients report comes once for a batch, a call or a round trip, so that a record costs next to
+// nothing here. It is the only door to client_golang.
 package metrics
 
 import (
 	"net/http"
+	"runtime"
+	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Pipeline is the account of one pipeline. Names come from the configuration, so labels are bounded by it.
-type Pipeline struct {
-	Name, State      string
-	Read, Held, Open int64            // Open: the difference of the ledger
-	Settled          map[string]int64 // by verdict
-	Outputs          map[string]int64 // by sink
+// Registry holds the metrics of a process. Its methods are safe for concurrent use.
+type Registry struct {
+	registry *prometheus.Registry
+	counters map[string]*prometheus.CounterVec
+	gauges   map[string]*prometheus.GaugeVec
+	times    map[string]*prometheus.HistogramVec
 }
 
-var (
-	read       = desc("records_read_total", "Input records read, as of the last checkpoint.")
-	settled    = desc("records_settled_total", "Input records by what became of them.", "verdict")
-	held       = desc("records_held", "Input records that wait in a step.")
-	difference = desc("ledger_difference", "Input records unaccounted for: 0, or the ledger does not close.")
-	outputs    = desc("output_records_total", "Records written, by sink.", "sink")
-	state      = desc("pipeline_state", "1 for the state the pipeline is in.", "state")
-	build      = prometheus.NewDesc("streamproc_build_info", "What was built.", []string{"version", "goversion"}, nil)
-)
-
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("streamproc_"+name, help, append([]string{"pipeline"}, labels...), nil)
-}
-
-type ledgers struct {
-	version, goVersion string
-	look               func() []Pipeline
-}
-
-// Handler serves the metrics. It calls look at each scrape, possibly several times at once; look must not block.
-func Handler(version, goVersion string, look func() []Pipeline) http.Handler {
-	r := prometheus.NewRegistry()
-	r.MustRegister(ledgers{version, goVersion, look}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
-}
-
-// Describe implements prometheus.Collector.
-func (ledgers) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{read, settled, held, difference, outputs, state, build} {
-		ch <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (l ledgers) Collect(ch chan<- prometheus.Metric) {
-	put := func(d *prometheus.Desc, kind prometheus.ValueType, n int64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, kind, float64(n), labels...)
-	}
-	put(build, prometheus.GaugeValue, 1, l.version, l.goVersion)
-	for _, p := range l.look() {
-		put(read, prometheus.CounterValue, p.Read, p.Name)
-		put(held, prometheus.GaugeValue, p.Held, p.Name)
-		put(difference, prometheus.GaugeValue, p.Open, p.Name)
-		put(state, prometheus.GaugeValue, 1, p.Name, p.State)
-		for verdict, n := range p.Settled {
-			put(settled, prometheus.CounterValue, n, p.Name, verdict)
-		}
-		for sink, n := range p.Outputs {
-			put(outputs, prometheus.CounterValue, n, p.Name, sink)
+// New returns a registry that asks look for the accounts at each scrape, possibly several times at once; look must not
+// block.
+func New(look func() []Account) *Registry {
+	r := &Registry{registry: prometheus.NewRegistry(), counters: map[string]*prometheus.CounterVec{},
+		gauges: map[string]*prometheus.GaugeVec{}, times: map[string]*prometheus.HistogramVec{}}
+	for _, s := range sections {
+		for _, f := range s.families {
+			r.add(f)
 		}
 	}
+	r.registry.MustRegister(accounts{look}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.gauges["build_info"].WithLabelValues(version(), runtime.Version()).Set(1)
+	return r
+}
+
+// add makes the vector of a family, unless it is read from the accounts.
+func (r *Registry) add(f family) {
+	if _, read := descriptions[f.name]; read {
+		return
+	}
+	switch f.kind {
+	case counter:
+		r.counters[f.name] = prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + f.name, Help: f.help}, f.labels)
+		r.registry.MustRegister(r.counters[f.name])
+	case gauge:
+		r.gauges[f.name] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + f.name, Help: f.help}, f.labels)
+		r.registry.MustRegister(r.gauges[f.name])
+	case histogram:
+		r.times[f.name] = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: prefix + f.name, Help: f.help, Buckets: f.buckets}, f.labels)
+		r.registry.MustRegister(r.times[f.name])
+	}
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// Handler serves the metrics.
+func (r *Registry) Handler() http.Handler {
+	return promhttp.HandlerFor(r.registry, promhttp.HandlerOpts{})
 }

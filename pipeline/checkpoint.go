@@ -122,6 +122,7 @@ func (w *Worker) settleAccounts() {
 		w.spec.Ledger.enter(p, &at.fates, w.held(p))
 		w.stands(p, at, true)
 	}
+	w.holds()
 	for i, o := range w.spec.Outputs {
 		out := w.outputs[i+1]
 		w.spec.Ledger.wrote(o.Name, out.records)
@@ -142,6 +143,25 @@ func (w *Worker) held(p stream.Partition) (total int64) {
 	return total
 }
 
+// holds tells what each step holds.
+func (w *Worker) holds() {
+	for i := range w.stages {
+		h, ok := as[Holder](w.stages[i].Step)
+		if !ok || w.spec.Events.Holding == nil {
+			continue
+		}
+		holding := Holding{Step: w.stages[i].Name}
+		for p := range w.open {
+			n, _ := h.Held(p)
+			holding.Inputs += n
+			if since := h.Oldest(p); !since.IsZero() && (holding.Oldest.IsZero() || since.Before(holding.Oldest)) {
+				holding.Oldest = since
+			}
+		}
+		w.spec.Events.Holding(w.number, holding)
+	}
+}
+
 // stands tells where a partition stands.
 func (w *Worker) stands(p stream.Partition, at *partition, committed bool) {
 	if ev := w.spec.Events.Standing; ev != nil {
@@ -158,6 +178,9 @@ func (w *Worker) revoke(ctx context.Context, r stream.Revocation) error {
 	for _, p := range r.Partitions {
 		if w.open[p] != nil {
 			w.closePartition(p)
+			if left := w.spec.Events.Left; left != nil {
+				left(w.number, p)
+			}
 		}
 	}
 	return nil

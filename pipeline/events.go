@@ -30,6 +30,8 @@ type Events struct {
 	Checkpoint func(worker int, took time.Duration, err error) // err: it was not committed
 	Output     func(sink string, records, bytes int64)         // written by a checkpoint that was committed
 	Standing   func(worker int, s Standing)                    // of each partition of a committed checkpoint, and of a stalled one
+	Left       func(worker int, p stream.Partition)            // a partition went to another member
+	Holding    func(worker int, h Holding)                     // of each step that may hold records, after a committed checkpoint
 	Dead       func(c Coordinates)                             // a record went to the dead letters
 }
 
@@ -50,6 +52,13 @@ type Standing struct {
 	First     int64 // timestamp of the first record that the checkpoint has read, in ms; 0 if it has read none
 	Last      int64 // timestamp of the last record read, in ms; 0 if there is none
 	Committed bool  // the checkpoint was committed; otherwise the worker has stalled
+}
+
+// Holding is what a step of one worker holds, over all partitions.
+type Holding struct {
+	Step   string
+	Inputs int
+	Oldest time.Time // since when the input waits that waits longest, as far as its offset tells; zero if there is none
 }
 
 // Coordinates tell where a dead letter came from and why, for the log.

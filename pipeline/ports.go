@@ -37,6 +37,8 @@ type Holder interface {
 	Held(p stream.Partition) (inputs int, floor int64)
 	// Watermark returns the event time up to which p was released, in ms, or math.MinInt64.
 	Watermark(p stream.Partition) int64
+	// Oldest returns since when the input of that offset is held, or the zero time.
+	Oldest(p stream.Partition) time.Time
 }
 
 // Ticker is a step that releases records as time passes. Tick appends them to an empty batch. caughtUp says for a

@@ -141,11 +141,11 @@ func (c *Client) run(ctx context.Context, name string, s *redis.Script, calls []
 	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
 		answers, err = c.pipeline(ctx, s.Eval, calls)
 	}
-	c.observe(name, time.Since(begin), err)
 	if err != nil {
-		return nil, classify("running the script "+name, err)
+		err = classify("running the script "+name, err)
 	}
-	return answers, nil
+	c.observe(name, time.Since(begin), err)
+	return answers, err
 }
 
 type eval func(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd

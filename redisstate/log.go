@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -52,11 +53,16 @@ func takeAnswer(v any) (st stream.LogState, err error) {
 
 // Read returns part of a segment.
 func (s *Space) Read(ctx context.Context, key stream.StateKey, segment, from int64, n int) ([]byte, error) {
+	begin := time.Now()
 	b, err := s.client.rdb.GetRange(ctx, fmt.Sprintf("%s:s:%d", s.tag(key), segment), from, from+int64(n)-1).Bytes()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, classify("reading a segment", err)
+	if errors.Is(err, redis.Nil) {
+		err = nil
 	}
-	return b, nil
+	if err != nil {
+		b, err = nil, classify("reading a segment", err)
+	}
+	s.client.observe("read", time.Since(begin), err)
+	return b, err
 }
 
 // Append adds entries to partition logs, in one round trip.

@@ -164,7 +164,8 @@ func (c *Config) late(b *stream.Batch, i int) {
 		r.SetHeader(headerLate, []byte("true"))
 		r.Sink = c.Side
 	default:
-		b.Fail(i, &stream.Cause{Step: c.Name, Reason: stream.ReasonLate, Message: "its turn had passed when it came"})
+		r.Cause = &stream.Cause{Step: c.Name, Reason: stream.ReasonLate, Message: "its turn had passed when it came"}
+		b.Settle(i, stream.Late) // late is what it is, wherever it goes: the ledger says so, and on_error has no say
 	}
 }
 

@@ -1,5 +1,7 @@
 package reorder
 
+import "time"
+
 // heap is a binary heap; less decides what is at the top.
 type heap[T any] struct {
 	items []T
@@ -45,33 +47,51 @@ func (h *heap[T]) pop() T {
 
 // floor keeps count of the inputs that are held, and knows the lowest. Several held records may be of one input.
 type floor struct {
-	counts  map[int64]int
+	inputs  map[int64]waiting
 	offsets heap[int64] // may hold offsets that are no longer held
 }
 
+// waiting is one input that is held: how many records of it, and since when, in nanoseconds of the Unix epoch.
+type waiting struct{ records, since int64 }
+
 func newFloor() floor {
-	return floor{counts: map[int64]int{}, offsets: heap[int64]{less: func(a, b int64) bool { return a < b }}}
+	return floor{inputs: map[int64]waiting{}, offsets: heap[int64]{less: func(a, b int64) bool { return a < b }}}
 }
 
-func (f *floor) hold(offset int64) {
-	if f.counts[offset]++; f.counts[offset] == 1 {
+func (f *floor) hold(offset int64, now time.Time) {
+	w, was := f.inputs[offset]
+	if !was {
+		w.since = now.UnixNano()
 		f.offsets.push(offset)
 	}
+	w.records++
+	f.inputs[offset] = w
 }
 
 func (f *floor) release(offset int64) {
-	if f.counts[offset]--; f.counts[offset] == 0 {
-		delete(f.counts, offset)
+	w := f.inputs[offset]
+	if w.records--; w.records == 0 {
+		delete(f.inputs, offset)
+		return
 	}
+	f.inputs[offset] = w
 }
 
 // lowest returns how many inputs are held and the lowest of their offsets.
 func (f *floor) lowest() (inputs int, offset int64) {
-	for f.offsets.len() > 0 && f.counts[f.offsets.top()] == 0 {
+	for f.offsets.len() > 0 && f.inputs[f.offsets.top()].records == 0 {
 		f.offsets.pop()
 	}
 	if f.offsets.len() == 0 {
 		return 0, 0
 	}
-	return len(f.counts), f.offsets.top()
+	return len(f.inputs), f.offsets.top()
+}
+
+// oldest returns since when the lowest offset is held, or the zero time.
+func (f *floor) oldest() time.Time {
+	if n, offset := f.lowest(); n > 0 {
+		return time.Unix(0, f.inputs[offset].since)
+	}
+	return time.Time{}
 }

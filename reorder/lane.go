@@ -75,7 +75,7 @@ func (l *lane) add(h *held, k *keyState, sequence int64, patience time.Duration,
 	k.have[sequence] = struct{}{}
 	k.wait.push(h)
 	l.deadlines.push(h)
-	l.floor.hold(h.record.Origin.Offset)
+	l.floor.hold(h.record.Origin.Offset, now)
 	l.count++
 	l.bytes += h.record.Size()
 }

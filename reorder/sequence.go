@@ -287,6 +287,14 @@ func (s *Sequence) Held(p stream.Partition) (int, int64) {
 	return l.floor.lowest()
 }
 
+// Oldest returns since when the lowest held offset of p waits, or the zero time.
+func (s *Sequence) Oldest(p stream.Partition) time.Time {
+	if l := s.lanes[p]; l != nil {
+		return l.floor.oldest()
+	}
+	return time.Time{}
+}
+
 // Watermark returns the stream time up to which gaps were decided: a rebuild decides them again up to there.
 func (s *Sequence) Watermark(p stream.Partition) int64 {
 	if l := s.lanes[p]; l != nil {

@@ -110,7 +110,7 @@ func (s *Time) offer(c *channel, i int, at int64, now time.Time) {
 	h.order, h.arrival, h.since = at, c.arrivals, now
 	c.arrivals++
 	c.wait.push(h)
-	c.floor.hold(offset)
+	c.floor.hold(offset, now)
 	c.bytes += h.record.Size()
 }
 
@@ -156,6 +156,14 @@ func (s *Time) Held(p stream.Partition) (int, int64) {
 		return 0, 0
 	}
 	return c.floor.lowest()
+}
+
+// Oldest returns since when the lowest held offset of p waits, or the zero time.
+func (s *Time) Oldest(p stream.Partition) time.Time {
+	if c := s.channels[p]; c != nil {
+		return c.floor.oldest()
+	}
+	return time.Time{}
 }
 
 // Watermark returns the event time up to which p was released.
