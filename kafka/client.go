@@ -29,7 +29,8 @@ type Client struct {
 	topicIDs  map[string][16]byte
 	parts     map[stream.Partition]*position // of the current assignment
 	polled    map[stream.Partition]stamp     // since the last commit
-	closing   atomic.Bool
+	closed    chan struct{}                  // by Close
+	closeOnce sync.Once
 	interrupt atomic.Pointer[context.CancelFunc] // ends the poll that is under way
 	mu        sync.Mutex
 	fetched   map[stream.Partition]stream.Commit // what the group held when the partition was assigned
@@ -51,7 +52,7 @@ const (
 // Dial makes the client of one membership; outputs are numbered from 1 as stream.Sink. limitBytes bounds what may wait to
 // be written, over all outputs. It does not wait for the brokers.
 func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log *slog.Logger) (*Client, error) {
-	c := &Client{cluster: cluster, group: group, log: log, member: newMembership(), topicIDs: map[string][16]byte{},
+	c := &Client{cluster: cluster, group: group, log: log, member: newMembership(), closed: make(chan struct{}), topicIDs: map[string][16]byte{},
 		parts: map[stream.Partition]*position{}, polled: map[stream.Partition]stamp{}, fetched: map[stream.Partition]stream.Commit{}}
 	c.pulse.beat()
 	opts := append(cluster.options(log),
@@ -103,10 +104,10 @@ func (c *Client) onAssigned(_ context.Context, cl *kgo.Client, topics map[string
 }
 
 // onRevoked lets the worker end its checkpoint before the partitions are given up, so that a planned rebalance repeats
-// nothing. franz-go's group goroutine waits here, for a bounded time.
+// nothing. franz-go's group goroutine waits here, for a bounded time: a worker that is busy, or gone, may not hear it.
 func (c *Client) onRevoked(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
 	defer c.member.drop(topics, nil)
-	if len(topics) == 0 || c.closing.Load() {
+	if len(topics) == 0 {
 		return
 	}
 	ended := make(chan struct{})
@@ -117,15 +118,34 @@ func (c *Client) onRevoked(_ context.Context, _ *kgo.Client, topics map[string][
 			r.Partitions = append(r.Partitions, stream.Partition{Topic: topic, ID: p})
 		}
 	}
-	c.member.revoking <- r
+	late := time.NewTimer(revokeWait)
+	defer late.Stop()
+	if c.offer(r, late.C) {
+		select {
+		case <-ended:
+			return
+		case <-c.closed:
+			return
+		case <-late.C:
+		}
+	}
+	c.log.Warn("the checkpoint did not end in time for a rebalance; its work will be repeated", "wait", revokeWait)
+}
+
+// offer tells the worker of a revocation, unless an earlier one is still waiting for it when it is too late.
+func (c *Client) offer(r stream.Revocation, late <-chan time.Time) bool {
+	select {
+	case <-c.closed:
+		r.Ended()
+		return true
+	case c.member.revoking <- r:
+	case <-late:
+		return false
+	}
 	if stop := c.interrupt.Load(); stop != nil {
 		(*stop)()
 	}
-	select {
-	case <-ended:
-	case <-time.After(revokeWait):
-		c.log.Warn("the checkpoint did not end in time for a rebalance; its work will be repeated", "wait", revokeWait)
-	}
+	return true
 }
 
 func (c *Client) onLost(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
@@ -252,7 +272,7 @@ func (c *Client) Flush(ctx context.Context) ([]stream.Record, error) { return c.
 // Close implements pipeline.Client: it leaves the group, so that the partitions move on at once. franz-go's close waits
 // for a JoinGroup in flight; past closeWait it goes on by itself.
 func (c *Client) Close() {
-	c.closing.Store(true)
+	c.closeOnce.Do(func() { close(c.closed) })
 	done := make(chan struct{})
 	go func() {
 		c.cl.CloseAllowingRebalance()

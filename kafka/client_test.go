@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/streamproc/streamproc/stream"
@@ -288,5 +289,16 @@ func FuzzDecodeMetadata(f *testing.F) {
 		if c.Nonce != "" && !strings.Contains(s, c.Nonce) {
 			t.Errorf("nonce %q is not in %q", c.Nonce, s)
 		}
+	})
+}
+
+func TestRevocationsThatNobodyHearsEnd(t *testing.T) {
+	synctest.Test(t, func(*testing.T) {
+		c := &Client{member: newMembership(), closed: make(chan struct{}), log: slog.New(slog.DiscardHandler)}
+		for range 3 {
+			c.onRevoked(context.Background(), nil, map[string][]int32{"in": {0}})
+		}
+		close(c.closed)
+		c.onRevoked(context.Background(), nil, map[string][]int32{"in": {0}})
 	})
 }
