@@ -110,6 +110,7 @@ func (w *Worker) mark(p stream.Partition, nonce string) stream.Commit {
 			c.Floor = min(c.Floor, floor)
 		}
 		c.Watermark = max(c.Watermark, h.Watermark(p))
+		c.Note += h.Note(p) // a pipeline has one step that holds records back
 	}
 	at.head, at.floor = c.Head, c.Floor
 	return c

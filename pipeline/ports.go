@@ -39,6 +39,8 @@ type Holder interface {
 	Watermark(p stream.Partition) int64
 	// Oldest returns since when the input of that offset is held, or the zero time.
 	Oldest(p stream.Partition) time.Time
+	// Note returns what Open wants to find in the commit of p beside the watermark, as stream.Commit describes.
+	Note(p stream.Partition) string
 }
 
 // Ticker is a step that releases records as time passes. Tick appends them to an empty batch. caughtUp says for a

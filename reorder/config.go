@@ -21,7 +21,7 @@ type OnGap string
 // The policies.
 const (
 	Skip        OnGap = "skip" // go on with the lowest that waits
-	DeadLetters OnGap = "dlq"  // send what waits of the key to the dead letters
+	DeadLetters OnGap = "dlq"  // send what has waited to the dead letters, with what comes before it
 	HaltAtGap   OnGap = "halt" // stop the pipeline
 )
 
@@ -83,15 +83,14 @@ type Config struct {
 	Sequence func(*stream.Record) (int64, error)  // by sequence
 	Time     func(*stream.Record) (int64, error)  // by time: milliseconds since the Unix epoch
 
-	First  int64         // by sequence: where a new key starts
-	Any    bool          // by sequence: a new key starts with the lowest that came within Settle
-	Settle time.Duration // 0 is MaxWait
+	First int64 // by sequence: where a new key starts
+	Any   bool  // by sequence: a new key starts with the lowest that came within MaxWait
 
 	MaxWait     time.Duration // 0 is 5s
 	MaxBuffered int           // records held for one partition; 0 is 100,000
 	MaxBytes    int           // of their keys and values; 0 is 256 MiB
 	IdleTimeout time.Duration // by time: a partition that is read to its end and brings nothing for so long is let go; 0 is MaxWait
-	MaxFuture   time.Duration // by time: event times further ahead of the clock are taken for this; 0 is 1h
+	MaxFuture   time.Duration // by time: a record whose event time is further ahead of its timestamp counts as of its timestamp; 0 is 1h
 	OnGap       OnGap
 	Late        Late
 	Side        stream.Sink
@@ -111,7 +110,6 @@ type Events struct {
 
 func (c *Config) complete() error {
 	c.MaxWait = orElse(c.MaxWait, defaultMaxWait)
-	c.Settle = orElse(c.Settle, c.MaxWait)
 	c.MaxBuffered = orElse(c.MaxBuffered, defaultMaxBuffered)
 	c.MaxBytes = orElse(c.MaxBytes, defaultMaxBytes)
 	c.IdleTimeout = orElse(c.IdleTimeout, c.MaxWait)

@@ -49,6 +49,7 @@ func (h *heap[T]) pop() T {
 type floor struct {
 	inputs  map[int64]waiting
 	offsets heap[int64] // may hold offsets that are no longer held
+	sum     uint64      // of a hash of each: two floors with one sum hold the same records
 }
 
 // waiting is one input that is held: how many records of it, and since when, in nanoseconds of the Unix epoch.
@@ -59,6 +60,7 @@ func newFloor() floor {
 }
 
 func (f *floor) hold(offset int64, now time.Time) {
+	f.sum += mix(offset)
 	w, was := f.inputs[offset]
 	if !was {
 		w.since = now.UnixNano()
@@ -69,6 +71,7 @@ func (f *floor) hold(offset int64, now time.Time) {
 }
 
 func (f *floor) release(offset int64) {
+	f.sum -= mix(offset)
 	w := f.inputs[offset]
 	if w.records--; w.records == 0 {
 		delete(f.inputs, offset)
@@ -94,4 +97,12 @@ func (f *floor) oldest() time.Time {
 		return time.Unix(0, f.inputs[offset].since)
 	}
 	return time.Time{}
+}
+
+// mix is the finalizer of SplitMix64.
+func mix(offset int64) uint64 {
+	x := uint64(offset) + 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }

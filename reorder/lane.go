@@ -21,15 +21,17 @@ type keyState struct {
 // lane is the state of one partition in sequence mode.
 type lane struct {
 	key       stream.StateKey
-	head      int64  // offsets below were polled before this membership
-	nonce     string // of the last commit
-	logTime   int64  // running maximum of the records' timestamps
-	clock     int64  // stream time: logTime, or beyond it while caught up
-	seen      time.Time
+	head      int64     // offsets below were polled before this membership
+	polled    int64     // offsets below were polled in this one
+	nonce     string    // of the last commit
+	logTime   int64     // running maximum of the records' timestamps
+	clock     int64     // stream time: logTime, or beyond it while caught up
+	seen      time.Time // up to when the wall clock is in clock, or the last poll
 	keys      map[string]*keyState
 	dirty     []*keyState
 	deadlines heap[*held]
 	floor     floor
+	arrivals  int64
 	count     int
 	bytes     int
 	query     int // index of its query in this batch, or -1
@@ -37,7 +39,15 @@ type lane struct {
 
 func newLane(key stream.StateKey, head int64, nonce string, now time.Time) *lane {
 	return &lane{key: key, head: head, nonce: nonce, logTime: math.MinInt64, clock: math.MinInt64, seen: now, keys: map[string]*keyState{},
-		deadlines: heap[*held]{less: func(a, b *held) bool { return a.deadline < b.deadline }}, floor: newFloor(), query: -1}
+		deadlines: heap[*held]{less: older}, floor: newFloor(), query: -1}
+}
+
+// older orders records by the end of their patience, which is the order in which they came.
+func older(a, b *held) bool {
+	if a.deadline != b.deadline {
+		return a.deadline < b.deadline
+	}
+	return a.arrival < b.arrival
 }
 
 func (l *lane) state(name []byte) *keyState {
@@ -57,6 +67,15 @@ func (l *lane) observe(timestamp int64, now time.Time) {
 	}
 }
 
+// idle moves stream time with the wall clock. It goes on from where it was committed, so that patience does not start anew
+// with each membership.
+func (l *lane) idle(now time.Time) {
+	if ms := now.Sub(l.seen).Milliseconds(); ms > 0 {
+		l.clock += ms
+		l.seen = l.seen.Add(time.Duration(ms) * time.Millisecond)
+	}
+}
+
 func (l *lane) advance(k *keyState, next int64) {
 	k.next = next
 	if !k.dirty {
@@ -69,6 +88,8 @@ func (l *lane) advance(k *keyState, next int64) {
 func (l *lane) add(h *held, k *keyState, sequence int64, patience time.Duration, now time.Time) {
 	h.key, h.order, h.since = k, sequence, now
 	h.deadline = l.logTime + patience.Milliseconds()
+	h.arrival = l.arrivals
+	l.arrivals++
 	if k.have == nil {
 		k.have = map[int64]struct{}{}
 	}

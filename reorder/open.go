@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 
 	"github.com/streamproc/streamproc/stream"
@@ -16,9 +15,8 @@ import (
 func (s *Sequence) Open(ctx context.Context, a stream.Assignment) error {
 	key := stream.StateKey{Partition: a.Partition, TopicID: a.TopicID}
 	l := newLane(key, max(a.Commit.Head, a.Commit.Floor), a.Commit.Nonce, s.Now())
-	l.clock = max(l.clock, a.Commit.Watermark)
-	if a.Commit.Floor < 0 {
-		l.clock = math.MinInt64
+	if a.Commit.Floor >= 0 {
+		l.clock, l.logTime = a.Commit.Watermark, parseNote(a.Commit.Note).logTime
 	}
 	if err := s.takeOver(ctx, l, a); err != nil {
 		return fmt.Errorf("reorder step %s: opening partition %s: %w", s.Name, a.Partition, err)
@@ -89,14 +87,10 @@ func (s *Sequence) restore(ctx context.Context, l *lane, token string, keys map[
 
 // derive finds the next sequence of every key from the retained log.
 //
-// Below the floor everything is settled, so next is above the greatest sequence there. The records of [floor, head) were
-// polled before the commit, and get their turns again, with the same stream time; gaps that ended because the wall clock
-// moved it are ended once more up to the committed watermark. What results is never above what it was, so no record is
-// taken for settled that is not. The lowest that then waits may be above the committed floor: the commit was made while
-// [floor, head) was being read again. It may not be below.
-//
-// A key of which nothing is retained below the floor starts again at First. A gap that ended because too much was held
-// (max_buffered) is found again only if as much is held again.
+// Below the floor everything is settled, and every gap that has ended lies there with it, so next is above the greatest
+// sequence of the key. The records of [floor, head) were polled before the commit and get their turns again; what then
+// waits must be what the commit says was held. It is not if the log below the floor no longer shows a key that was there,
+// or if a step before this one is not what it was: then only an operator can say how to go on.
 func (s *Sequence) derive(ctx context.Context, l *lane, a stream.Assignment) (map[string]*keyState, error) {
 	d := &derivation{floor: a.Commit.Floor, limit: rebuildKeysLimit}
 	d.step = Sequence{Config: s.Config}
@@ -110,16 +104,15 @@ func (s *Sequence) derive(ctx context.Context, l *lane, a stream.Assignment) (ma
 	if start > a.Commit.Floor && a.Commit.Floor < l.head {
 		return nil, fmt.Errorf("the log is retained from offset %d only, and the floor is %d: %w", start, a.Commit.Floor, stream.ErrHalt)
 	}
-	if err := d.end(a.Commit.Watermark); err != nil {
-		return nil, err
+	want, n := parseNote(a.Commit.Note), len(d.lane.floor.inputs)
+	if want.whole && (n != want.held || d.lane.floor.sum != want.sum) {
+		return nil, fmt.Errorf("the log gives %d records that wait, and %d did at the commit of floor %d: what is retained below the floor does not "+
+			"tell all keys, or a step before this one has changed; on_state_loss: accept starts every key again: %w", n, want.held, a.Commit.Floor, stream.ErrHalt)
 	}
-	if n, floor := d.lane.floor.lowest(); n > 0 && floor < a.Commit.Floor {
-		return nil, fmt.Errorf("the log gives floor %d, and %d was committed: %w", floor, a.Commit.Floor, stream.ErrHalt)
-	}
-	return maps.Clone(d.lane.keys), nil
+	return d.lane.keys, nil
 }
 
-// derivation is a step at work on the past.
+// derivation is a step at work on the past. Time stands still in it.
 type derivation struct {
 	step  Sequence
 	lane  *lane
@@ -141,38 +134,16 @@ func (d *derivation) visit(b *stream.Batch) error {
 		if len(d.lane.keys) > d.limit {
 			return fmt.Errorf("there are more than %d keys: %w", d.limit, stream.ErrHalt)
 		}
-		d.lane.observe(r.Timestamp, now)
-		if r.Origin.Offset < d.floor {
-			d.settled(k, sequence)
-			continue
-		}
 		if !k.loaded {
 			d.step.baseline(k, 0, false)
 		}
-		d.step.offer(d.lane, i, turn{k, sequence}, now)
-		if err := d.step.expire(d.lane, i, now); err != nil {
-			return err
+		if r.Origin.Offset >= d.floor {
+			d.step.offer(d.lane, i, turn{k, sequence}, now)
+		} else if !k.known || sequence >= k.next {
+			k.known, k.next = true, sequence+1
 		}
 	}
 	return nil
-}
-
-// settled notes a record below the floor.
-func (d *derivation) settled(k *keyState, sequence int64) {
-	if !k.loaded {
-		d.step.baseline(k, 0, false)
-	}
-	if !k.known || sequence >= k.next {
-		k.known, k.next = true, sequence+1
-	}
-}
-
-// end ends the gaps that were over by the time of the commit.
-func (d *derivation) end(watermark int64) error {
-	d.step.out.reset(new(stream.Batch))
-	defer d.step.out.finish()
-	d.lane.clock = max(d.lane.clock, watermark)
-	return d.step.expire(d.lane, -1, d.step.Now())
 }
 
 // Prepare stores what changed since the last commit, under the nonce that the next one will name.

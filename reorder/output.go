@@ -10,7 +10,7 @@ import (
 type held struct {
 	record   stream.Record
 	order    int64 // its sequence, or its event time
-	arrival  int64 // tells apart records of one event time
+	arrival  int64 // tells apart records of one event time, or of one deadline
 	key      *keyState
 	deadline int64 // stream time at which its gap is over
 	since    time.Time

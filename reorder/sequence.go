@@ -44,7 +44,7 @@ func (s *Sequence) Process(ctx context.Context, b *stream.Batch) error {
 	now := s.Now()
 	for _, span := range b.Spans {
 		if l := s.lanes[span.Partition]; l != nil {
-			l.seen = now
+			l.seen, l.polled = now, span.To
 		}
 	}
 	if err := s.read(b); err != nil {
@@ -151,6 +151,9 @@ func (s *Sequence) order(b *stream.Batch, now time.Time) error {
 		l := s.lanes[b.Records[i].Origin.Partition]
 		l.observe(b.Records[i].Timestamp, now)
 		s.offer(l, i, s.turns[i], now)
+		if i+1 < len(b.Records) && b.Records[i+1].Origin == b.Records[i].Origin {
+			continue // gaps end between inputs, so that each decision lies below the floor
+		}
 		if err := s.expire(l, i, now); err != nil {
 			return err
 		}
@@ -178,11 +181,7 @@ func (s *Sequence) offer(l *lane, i int, t turn, now time.Time) {
 		b.Settle(i, stream.Duplicate)
 		s.out.keep(i)
 	default:
-		patience := s.MaxWait
-		if !k.known {
-			patience = s.Settle
-		}
-		l.add(s.out.hold(i), k, t.sequence, patience, now)
+		l.add(s.out.hold(i), k, t.sequence, s.MaxWait, now)
 	}
 }
 
@@ -199,13 +198,17 @@ func (s *Sequence) release(h *held, i int, now time.Time) {
 	s.out.release(h, i)
 }
 
-// expire ends the gaps whose time is over, and the oldest ones while more is held than allowed.
+// expire ends the gaps whose time is over, and the oldest ones while more is held than allowed. It goes from the lowest
+// offset that is held upwards, and takes an input as a whole: what it decides about lies below the floor of the next
+// commit, where derive finds it again.
 func (s *Sequence) expire(l *lane, i int, now time.Time) error {
+	ended := int64(-1)
 	for h := l.oldest(); h != nil; h = l.oldest() {
 		forced := l.count > s.MaxBuffered || l.bytes > s.MaxBytes
-		if h.deadline > l.clock && !forced {
+		if h.deadline > l.clock && !forced && h.record.Origin.Offset != ended {
 			return nil
 		}
+		ended = h.record.Origin.Offset
 		if err := s.endGap(l, h, i, now, forced && h.deadline > l.clock); err != nil {
 			return err
 		}
@@ -220,11 +223,6 @@ func (s *Sequence) endGap(l *lane, h *held, i int, now time.Time, forced bool) e
 		k.known = true
 		l.advance(k, k.wait.top().order)
 		s.run(l, k, i, now)
-		if !h.gone { // from now on it waits at a gap
-			l.deadlines.pop()
-			h.deadline += max(0, s.MaxWait-s.Settle).Milliseconds()
-			l.deadlines.push(h)
-		}
 		return nil
 	}
 	if s.OnGap == HaltAtGap {
@@ -233,13 +231,14 @@ func (s *Sequence) endGap(l *lane, h *held, i int, now time.Time, forced bool) e
 	}
 	s.gap(l, forced)
 	if s.OnGap == DeadLetters {
-		for k.wait.len() > 0 {
+		for !h.gone {
 			d := l.take(k)
 			l.advance(k, d.order+1)
 			d.record.Fate = stream.DeadLettered
 			d.record.Cause = &stream.Cause{Step: s.Name, Reason: stream.ReasonGap, Message: "a sequence before it did not come in time"}
 			s.out.release(d, i)
 		}
+		s.run(l, k, i, now)
 		return nil
 	}
 	for !h.gone {
@@ -268,9 +267,7 @@ func (s *Sequence) Tick(_ context.Context, b *stream.Batch, now time.Time, caugh
 		if l.count == 0 || !caughtUp(p) {
 			continue
 		}
-		if idle := now.Sub(l.seen); idle > 0 {
-			l.clock = max(l.clock, l.logTime+idle.Milliseconds())
-		}
+		l.idle(now)
 		if err := s.expire(l, -1, now); err != nil {
 			return err
 		}
@@ -295,7 +292,17 @@ func (s *Sequence) Oldest(p stream.Partition) time.Time {
 	return time.Time{}
 }
 
-// Watermark returns the stream time up to which gaps were decided: a rebuild decides them again up to there.
+// Note returns the log time that patience counts from and, once everything polled before this membership is polled again,
+// what is held.
+func (s *Sequence) Note(p stream.Partition) string {
+	l := s.lanes[p]
+	if l == nil {
+		return ""
+	}
+	return l.note(s.MaxWait).String()
+}
+
+// Watermark returns the stream time up to which gaps were decided.
 func (s *Sequence) Watermark(p stream.Partition) int64 {
 	if l := s.lanes[p]; l != nil {
 		return l.clock

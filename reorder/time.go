@@ -82,10 +82,23 @@ func (s *Time) Process(_ context.Context, b *stream.Batch) error {
 			s.out.keep(i)
 			continue
 		}
-		s.offer(c, i, min(at, now.Add(s.MaxFuture).UnixMilli()), now)
+		s.offer(c, i, s.plausible(at, b.Records[i].Timestamp, now), now)
 		s.release(c, i, now)
 	}
 	return nil
+}
+
+// plausible takes an event time that is too far ahead of the record's timestamp for that: one wrong clock must not make
+// everybody else's records late.
+func (s *Time) plausible(at, timestamp int64, now time.Time) int64 {
+	written := now.UnixMilli()
+	if timestamp > 0 { // a log may hold records without one
+		written = min(written, timestamp)
+	}
+	if at > written+s.MaxFuture.Milliseconds() {
+		return written
+	}
+	return at
 }
 
 // offer takes record i of event time at.
@@ -173,6 +186,9 @@ func (s *Time) Watermark(p stream.Partition) int64 {
 	}
 	return math.MinInt64
 }
+
+// Note is empty: the watermark says it all.
+func (s *Time) Note(stream.Partition) string { return "" }
 
 // Close forgets a partition.
 func (s *Time) Close(p stream.Partition) { delete(s.channels, p) }

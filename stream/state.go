@@ -11,6 +11,7 @@ type Commit struct {
 	Head      int64  // next offset never polled; ≥ Floor. Records in [Floor, Head) have been through the steps before
 	Nonce     string // names the state change that belongs to this commit; "" if none
 	Watermark int64  // event time up to which records were released, in milliseconds; math.MinInt64 if none
+	Note      string // what else the step that holds records back wants to find again: printable, without "|", below 1,000 bytes
 }
 
 // Assignment is one partition given to a worker, from OnPartitionsAssigned to its revocation.
