@@ -136,6 +136,22 @@ type model struct {
 	out    map[string]int
 	faults bool
 	armed  bool
+
+	zombies []*zombie
+}
+
+// zombie is a worker that others have replaced, and that does not know it. What it puts out is never committed.
+type zombie struct {
+	step *dedup.Step
+	pos  int64
+}
+
+func (m *model) haunt() {
+	z := m.zombies[rapid.IntRange(0, len(m.zombies)-1).Draw(m.t, "zombie")]
+	to := min(m.end, z.pos+int64(rapid.IntRange(1, 20).Draw(m.t, "zombie's cut")))
+	if to > z.pos && z.step.Process(context.Background(), batchOf(m.part, m.log, z.pos, to)) == nil {
+		z.pos = to
+	}
 }
 
 func checkModel(t *rapid.T, faults bool) {
@@ -177,6 +193,9 @@ func (m *model) disturb() {
 	if !m.armed {
 		return
 	}
+	if len(m.zombies) > 0 && rapid.IntRange(0, 3).Draw(m.t, "haunt") == 0 {
+		m.haunt()
+	}
 	switch rapid.IntRange(0, 11).Draw(m.t, "disturb") {
 	case 0:
 		m.mem.Wipe()
@@ -202,6 +221,7 @@ func (m *model) live() error {
 	if err := step.Open(ctx, a); err != nil {
 		return err
 	}
+	defer func() { m.zombies = append(m.zombies, &zombie{step, pos}) }()
 	for pos < m.end {
 		m.disturb()
 		to := min(m.end, pos+int64(rapid.IntRange(1, 20).Draw(m.t, "cut")))

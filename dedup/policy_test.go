@@ -3,6 +3,9 @@ package dedup_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,5 +90,184 @@ func TestRecordWithoutIDIsADeadLetter(t *testing.T) {
 	}
 	if r := b.Records[0]; r.Fate != stream.DeadLettered || r.Cause.Reason != stream.ReasonDecode {
 		t.Errorf("the record is %v because of %+v", r.Fate, r.Cause)
+	}
+}
+
+// judged processes one batch and says of each record its fate, its sink and of what it is a copy.
+func judged(t *testing.T, step *dedup.Step, b *stream.Batch) (said []string) {
+	t.Helper()
+	if err := step.Process(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range b.Records {
+		mark, _ := r.Header("sp-duplicate-of")
+		said = append(said, fmt.Sprintf("%v %d %s", r.Fate, r.Sink, mark))
+	}
+	return said
+}
+
+func ids(from int64, ids ...string) *stream.Batch {
+	log := make([]stream.Record, len(ids))
+	for i, id := range ids {
+		log[i] = stream.Record{Key: []byte(id), Timestamp: 5_000_000, Origin: stream.Coordinate{Partition: part, Offset: from + int64(i)}}
+	}
+	return batchOf(part, log, from, from+int64(len(ids)))
+}
+
+var part = stream.Partition{Topic: "t", ID: 4}
+
+func TestADuplicateGoesWhereTheModeSays(t *testing.T) {
+	for mode, want := range map[dedup.Mode]string{"": "duplicate 0 ", dedup.Drop: "duplicate 0 ", dedup.Tag: "flowing 0 t/4",
+		dedup.Observe: "flowing 0 ", dedup.Side: "duplicate 3 t/4"} {
+		t.Run(string(mode), func(t *testing.T) {
+			var counts dedup.Verdicts
+			step, err := dedup.New(dedup.Config{Name: "d", Key: key, Window: time.Hour, Store: memstate.New().Space("p", "d"), Mode: mode, Side: 3,
+				Events: dedup.Events{Judged: func(v dedup.Verdicts) { counts = v }}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := step.Open(t.Context(), stream.Assignment{Partition: part, Commit: stream.Commit{Floor: -1}}); err != nil {
+				t.Fatal(err)
+			}
+			if got := judged(t, step, ids(0, "a", "b", "a")); got[0] != "flowing 0 " || got[1] != "flowing 0 " || got[2] != want {
+				t.Errorf("verdicts are %q, want %q for the copy", got, want)
+			}
+			if counts.First != 2 || counts.Duplicate != 1 {
+				t.Errorf("counted %+v", counts)
+			}
+		})
+	}
+}
+
+func TestVerdictsThatAreLostAreTreatedAsThePolicySays(t *testing.T) {
+	for policy, want := range map[dedup.StateLoss]string{"": "duplicate", dedup.Rebuild: "duplicate", dedup.Accept: "flowing", dedup.Halt: "halt"} {
+		t.Run(string(policy), func(t *testing.T) {
+			mem := memstate.New()
+			var repaired string
+			c := dedup.Config{Name: "d", Key: key, Window: time.Hour, Store: mem.Space("p", "d"), OnStateLoss: policy,
+				Events: dedup.Events{Repaired: func(p stream.Partition, from, to int64, how dedup.StateLoss) {
+					repaired = fmt.Sprintf("%v %d %d %s", p, from, to, how)
+				}}}
+			first := ids(0, "a", "b")
+			log := slices.Clone(first.Records)
+			step, err := dedup.New(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := step.Open(t.Context(), stream.Assignment{Partition: part, Commit: stream.Commit{Floor: -1}}); err != nil {
+				t.Fatal(err)
+			}
+			judged(t, step, first)
+			mem.Wipe()
+			step, _ = dedup.New(c)
+			commit := stream.Commit{Floor: 2, Head: 2}
+			err = step.Open(t.Context(), stream.Assignment{Partition: part, Commit: commit, Position: 2, History: history{part, log, &commit}})
+			if want == "halt" {
+				if !errors.Is(err, stream.ErrHalt) {
+					t.Errorf("opened with %v, want a halt", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := judged(t, step, ids(2, "a"))[0]; !strings.HasPrefix(got, want) {
+				t.Errorf("the copy is %s, want %s", got, want)
+			}
+			if how := map[string]string{"duplicate": "t/4 0 2 rebuild", "flowing": "t/4 -1 2 accept"}[want]; repaired != how {
+				t.Errorf("repaired %q, want %q", repaired, how)
+			}
+		})
+	}
+}
+
+// A log that lost its tail, and one with a hole in it, are both the loss of what was committed.
+func TestALogThatLostItsTailIsDerivedAgain(t *testing.T) {
+	mem := memstate.New()
+	c := dedup.Config{Name: "d", Key: key, Window: time.Hour, Store: mem.Space("p", "d")}
+	log := slices.Clone(ids(0, "a", "b", "c", "d").Records)
+	step, err := dedup.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := step.Open(t.Context(), stream.Assignment{Partition: part, Commit: stream.Commit{Floor: -1}}); err != nil {
+		t.Fatal(err)
+	}
+	judged(t, step, batchOf(part, log, 0, 2))
+	back := mem.Snapshot()
+	judged(t, step, batchOf(part, log, 2, 4))
+	back()
+	if err := step.Process(t.Context(), ids(4, "e")); !errors.Is(err, stream.ErrLost) {
+		t.Fatalf("appending behind the end of a log that was rolled back: %v, want lost", err)
+	}
+	step, _ = dedup.New(c)
+	commit := stream.Commit{Floor: 4, Head: 4}
+	if err := step.Open(t.Context(), stream.Assignment{Partition: part, Commit: commit, Position: 4, History: history{part, log, &commit}}); err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range judged(t, step, ids(4, "d", "a", "c")) {
+		if !strings.HasPrefix(got, "duplicate") {
+			t.Errorf("copy %d is %s", i, got)
+		}
+	}
+}
+
+// An entry that is whole but does not follow the one before it is a hole: what lies behind it is not the log.
+func TestAHoleInTheLogIsItsEnd(t *testing.T) {
+	mem := memstate.New()
+	space := mem.Space("p", "d")
+	c := dedup.Config{Name: "d", Key: key, Window: time.Hour, Store: space}
+	log := slices.Clone(ids(0, "a", "b", "c", "d").Records)
+	step, err := dedup.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := step.Open(t.Context(), stream.Assignment{Partition: part, Commit: stream.Commit{Floor: -1}}); err != nil {
+		t.Fatal(err)
+	}
+	var ends []int64
+	k := stream.StateKey{Partition: part}
+	for i := range int64(4) {
+		judged(t, step, batchOf(part, log, i, i+1))
+		data, err := space.Read(t.Context(), k, 1, 0, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends = append(ends, int64(len(data)))
+	}
+	data, err := space.Read(t.Context(), k, 1, 0, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := space.Take(t.Context(), k, "x", nil); err != nil {
+		t.Fatal(err)
+	}
+	// The entries of offsets 0, 1 and 3, as a store might hold them that lost one write in the middle.
+	if err := space.Cut(t.Context(), k, "x", 1, ends[1], 2); err != nil {
+		t.Fatal(err)
+	}
+	forged := []stream.LogAppend{{Key: k, Token: "x", From: 2, To: 4, Segment: 1, Length: ends[1], First: 1, Data: data[ends[2]:]}}
+	if err := space.Append(t.Context(), forged); err != nil || forged[0].Err != nil {
+		t.Fatal(err, forged[0].Err)
+	}
+	step, _ = dedup.New(c)
+	commit := stream.Commit{Floor: 4, Head: 4}
+	if err := step.Open(t.Context(), stream.Assignment{Partition: part, Commit: commit, Position: 4, History: history{part, log, &commit}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := judged(t, step, ids(4, "c"))[0]; !strings.HasPrefix(got, "duplicate") {
+		t.Errorf("a copy of what the hole swallowed is %s", got)
+	}
+}
+
+func TestAWorkerThatWasReplacedCannotWrite(t *testing.T) {
+	space := memstate.New().Space("p", "d")
+	zombie := opened(t, space, dedup.Stall, nil)
+	owner := opened(t, space, dedup.Stall, nil)
+	if err := zombie.Process(t.Context(), one(0, "a")); !errors.Is(err, stream.ErrStale) {
+		t.Errorf("the one that was replaced: %v, want stale", err)
+	}
+	if err := owner.Process(t.Context(), one(0, "a")); err != nil {
+		t.Errorf("the owner: %v", err)
 	}
 }

@@ -25,7 +25,7 @@ const (
 	Drop    Mode = "drop"    // it is not processed
 	Tag     Mode = "tag"     // it goes on with the header sp-duplicate-of
 	Observe Mode = "observe" // it goes on, and is counted
-	Side    Mode = "side"    // it is marked and goes to the sink Config.Side
+	Side    Mode = "side"    // it leaves the flow for the sink Config.Side, with the header sp-duplicate-of
 )
 
 // Unavailable says what to do while the store is away.
@@ -246,6 +246,7 @@ func (s *Step) duplicate(p *partition, b *stream.Batch, i int) {
 	case Side:
 		r.SetHeader(headerDuplicate, p.label)
 		r.Sink = s.Side
+		b.Settle(i, stream.Duplicate)
 	}
 }
 

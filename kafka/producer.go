@@ -61,19 +61,25 @@ func (o Output) connection() Output { o.Topic = ""; return o }
 type outgoing struct {
 	p       *producer
 	records []kgo.Record
-	from    []stream.Coordinate
-	sinks   []stream.Sink
+	from    []origin
+}
+
+// origin is what a record that the brokers refuse is accounted by.
+type origin struct {
+	stream.Coordinate
+	sink stream.Sink
+	fate stream.Fate
 }
 
 func (p *producer) write(rs []stream.Record) {
 	if len(rs) == 0 {
 		return
 	}
-	o := &outgoing{p: p, records: make([]kgo.Record, len(rs)), from: make([]stream.Coordinate, len(rs)), sinks: make([]stream.Sink, len(rs))}
+	o := &outgoing{p: p, records: make([]kgo.Record, len(rs)), from: make([]origin, len(rs))}
 	done, now := o.done, time.Now()
 	for i := range rs {
 		r, k := &rs[i], &o.records[i]
-		o.from[i], o.sinks[i] = r.Origin, r.Sink
+		o.from[i] = origin{r.Origin, r.Sink, r.Fate}
 		k.Topic, k.Key, k.Value, k.Timestamp = p.topics[r.Sink-1], r.Key, r.Value, writeTime(r.Timestamp, now)
 		if len(r.Headers) > 0 {
 			k.Headers = make([]kgo.RecordHeader, len(r.Headers))
@@ -119,7 +125,7 @@ func (o *outgoing) done(r *kgo.Record, err error) {
 	}
 	for i := range o.records {
 		if &o.records[i] == r {
-			p.refused = append(p.refused, stream.Record{Key: r.Key, Value: r.Value, Origin: o.from[i], Sink: o.sinks[i],
+			p.refused = append(p.refused, stream.Record{Key: r.Key, Value: r.Value, Origin: o.from[i].Coordinate, Sink: o.from[i].sink, Fate: o.from[i].fate,
 				Cause: &stream.Cause{Reason: stream.ReasonProduce, Message: fmt.Sprintf("topic %s refuses the record: %v", r.Topic, err)}})
 		}
 	}

@@ -87,7 +87,7 @@ func (w *Worker) flush(ctx context.Context) error {
 			r.Cause = &cause
 			w.outputs[r.Sink].records--
 			f := w.fatesOf(r.Origin.Partition)
-			f.by[stream.Out]--
+			f.by[r.Fate]--
 			f.by[stream.DeadLettered]++
 			d := w.deadLetter(r)
 			w.emit(&d)

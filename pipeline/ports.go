@@ -72,8 +72,8 @@ type Client interface {
 	// Full says that more bytes wait to be written than is allowed; Room is signalled when that may have changed.
 	Full() bool
 	Room() <-chan struct{}
-	// Flush returns once everything written is acknowledged. Records that the brokers refuse for good are returned, for
-	// the dead letters; any other trouble is an error.
+	// Flush returns once everything written is acknowledged. Records that the brokers refuse for good are returned, with
+	// Fate and Sink as written, for the dead letters; any other trouble is an error.
 	Flush(ctx context.Context) ([]stream.Record, error)
 	// Commit commits the marks, which are of partitions polled since the last commit, after it has made sure that they
 	// are still owned as they were when polled.

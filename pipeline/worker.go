@@ -303,19 +303,28 @@ func (w *Worker) deliver(b *stream.Batch) {
 
 // send gives a record that came through to its sink, or to the dead letters where it has no key for it.
 func (w *Worker) send(r *stream.Record) {
-	o := &w.spec.Outputs[r.Sink-1]
-	if o.Key != nil {
-		key, err := o.Key(r)
-		if err != nil {
-			r.Cause, r.Fate = CauseOf("sink "+o.Name, err), stream.DeadLettered
-			w.settle(r)
-			return
-		}
-		r.Key = key
+	if !w.key(r) {
+		w.settle(r)
+		return
 	}
 	r.Fate = stream.Out
 	w.account(r)
 	w.emit(r)
+}
+
+// key gives a record the key that its sink wants, or makes it a dead letter.
+func (w *Worker) key(r *stream.Record) bool {
+	o := &w.spec.Outputs[r.Sink-1]
+	if o.Key == nil {
+		return true
+	}
+	key, err := o.Key(r)
+	if err != nil {
+		r.Cause, r.Fate = CauseOf("sink "+o.Name, err), stream.DeadLettered
+		return false
+	}
+	r.Key = key
+	return true
 }
 
 // emit queues a record for the sink that it names.
@@ -326,13 +335,14 @@ func (w *Worker) emit(r *stream.Record) {
 	w.out = append(w.out, *r)
 }
 
-// settle takes note of a record that has left the flow before its end.
+// settle takes note of a record that has left the flow before its end. A duplicate or a late one may have a sink of its own.
 func (w *Worker) settle(r *stream.Record) {
+	aside := r.Sink != stream.NoSink && (r.Fate == stream.Duplicate || r.Fate == stream.Late) && w.key(r)
 	w.account(r)
 	if r.Fate == stream.Replayed {
 		return
 	}
-	if r.Sink != stream.NoSink && (r.Fate == stream.Duplicate || r.Fate == stream.Late) && r.Cause == nil {
+	if aside {
 		w.emit(r)
 	}
 	if r.Cause == nil || w.spec.DeadLetters == stream.NoSink {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"go.uber.org/goleak"
 
 	"github.com/streamproc/streamproc/internal/statetest"
@@ -84,6 +85,63 @@ func (b backend) Snapshot() func() {
 				b.t.Fatal(err)
 			}
 		}
+	}
+}
+
+// mini is the Redis of dev and of simulations.
+type mini struct {
+	*Client
+	server *miniredis.Miniredis
+}
+
+func (m mini) Space(pipeline, step string) statetest.Space { return m.Client.Space(pipeline, step) }
+
+func (m mini) Wipe() { m.server.FlushAll() }
+
+func (m mini) Snapshot() func() {
+	texts, hashes := map[string]string{}, map[string]map[string]string{}
+	for _, k := range m.server.Keys() {
+		if m.server.Type(k) == "hash" {
+			hashes[k] = map[string]string{}
+			fields, _ := m.server.HKeys(k)
+			for _, f := range fields {
+				hashes[k][f] = m.server.HGet(k, f)
+			}
+			continue
+		}
+		texts[k], _ = m.server.Get(k)
+	}
+	return func() {
+		m.Wipe()
+		for k, v := range texts {
+			_ = m.server.Set(k, v)
+		}
+		for k, h := range hashes {
+			for f, v := range h {
+				m.server.HSet(k, f, v)
+			}
+		}
+	}
+}
+
+func TestMiniredisPassesTheSuite(t *testing.T) {
+	server := miniredis.RunT(t)
+	statetest.Run(t, mini{open(t, server.Addr()), server})
+}
+
+func TestBlobsGoWhenTheyAreApplied(t *testing.T) {
+	server := miniredis.RunT(t)
+	space := open(t, server.Addr()).Space("p", "s")
+	prev := ""
+	for i := range 20 {
+		redo := []stream.Redo{{Prev: prev, Nonce: fmt.Sprint(i), Keys: []string{"k"}, Next: []int64{int64(i)}}}
+		if err := space.Step(t.Context(), redo); err != nil || redo[0].Err != nil {
+			t.Fatal(err, redo[0].Err)
+		}
+		prev = redo[0].Nonce
+	}
+	if keys := server.Keys(); len(keys) > 3 {
+		t.Errorf("after 20 checkpoints Redis holds %d keys: %q", len(keys), keys)
 	}
 }
 

@@ -33,7 +33,7 @@ const (
 	LateDeadLetters Late = "dlq"
 	LateDrop        Late = "drop"
 	LatePass        Late = "pass" // it goes on, out of order, with the header sp-late
-	LateSide        Late = "side" // it goes to the sink Config.Side, with the header sp-late
+	LateSide        Late = "side" // it leaves the flow for the sink Config.Side, with the header sp-late
 )
 
 // StateLoss says what to do when the store has forgotten a partition.
@@ -161,6 +161,7 @@ func (c *Config) late(b *stream.Batch, i int) {
 	case LateSide:
 		r.SetHeader(headerLate, []byte("true"))
 		r.Sink = c.Side
+		b.Settle(i, stream.Late)
 	default:
 		r.Cause = &stream.Cause{Step: c.Name, Reason: stream.ReasonLate, Message: "its turn had passed when it came"}
 		b.Settle(i, stream.Late) // late is what it is, wherever it goes: the ledger says so, and on_error has no say

@@ -98,7 +98,27 @@ type model struct {
 	out    []stream.Record // with their fates
 	armed  bool
 	nonces int
+	ghosts []*zombie
 	build  func(store reorder.Store, now func() time.Time) step
+}
+
+// zombie is a worker that others have replaced, and that does not know it. What it puts out is never committed.
+type zombie struct {
+	step step
+	pos  int64
+}
+
+func (m *model) haunt() {
+	ctx := context.Background()
+	z := m.ghosts[rapid.IntRange(0, len(m.ghosts)-1).Draw(m.T, "zombie")]
+	to := min(end(m.log), z.pos+int64(rapid.IntRange(0, 12).Draw(m.T, "zombie's cut")))
+	if z.step.Process(ctx, poll(m.log, z.pos, to)) == nil {
+		z.pos = to
+	}
+	if s, ok := z.step.(*reorder.Sequence); ok {
+		m.nonces++
+		_ = s.Prepare(ctx, fmt.Sprint("z", m.nonces), []stream.Partition{part})
+	}
 }
 
 type step interface {
@@ -120,6 +140,9 @@ func (m *model) fault() error {
 func (m *model) disturb() {
 	if !m.armed {
 		return
+	}
+	if len(m.ghosts) > 0 && rapid.IntRange(0, 3).Draw(m.T, "haunt") == 0 {
+		m.haunt()
 	}
 	switch rapid.IntRange(0, 11).Draw(m.T, "disturb") {
 	case 0:
@@ -154,6 +177,7 @@ func (m *model) live() error {
 	if err := s.Open(ctx, a); err != nil {
 		return err
 	}
+	defer func() { m.ghosts = append(m.ghosts, &zombie{s, pos}) }()
 	for m.commit.Floor < end {
 		var pending []stream.Record
 		for range rapid.IntRange(1, 3).Draw(m.T, "polls") {

@@ -127,8 +127,9 @@ func said(b *stream.Batch) string {
 		switch {
 		case r.Fate != stream.Flowing:
 			w += "(" + r.Fate.String() + ")"
-		case r.Sink != stream.NoSink:
-			w += fmt.Sprintf("(sink %d)", r.Sink)
+		}
+		if r.Sink != stream.NoSink {
+			w += fmt.Sprintf("@%d", r.Sink)
 		}
 		if _, late := r.Header("sp-late"); late {
 			w += "!"
@@ -147,7 +148,7 @@ func (t *trial) want(got, want string) {
 
 func TestALateRecordGoesWhereThePolicySays(t *testing.T) {
 	for late, want := range map[reorder.Late]string{reorder.LateDeadLetters: "a0(dead_lettered)", reorder.LateDrop: "a0(late)",
-		reorder.LatePass: "a0!", reorder.LateSide: "a0(sink 3)!"} {
+		reorder.LatePass: "a0!", reorder.LateSide: "a0(late)@3!"} {
 		t.Run(string(late), func(t *testing.T) {
 			tr := try(t, reorder.Config{Late: late, Side: 3, MaxWait: 5 * time.Second})
 			tr.feed("a 1")
@@ -421,4 +422,3 @@ func TestAFullBufferMovesTheWatermark(t *testing.T) {
 	tr.wantTimes(tr.feed(at(3), at(1), at(2)), 1)
 	tr.want(tr.feed(at(0)), strings.ReplaceAll(at(0), " ", "")+"(dead_lettered)")
 }
-

@@ -367,6 +367,7 @@ func stepZombie(_ *testing.T, b *bench) {
 	b.want(b.step("n1", "z2", map[string]int64{"k": 98}), stream.ErrLost)
 	b.must(b.Recover(b.ctx, b.key(), "b", "n3"))
 	b.want(b.Recover(b.ctx, b.key(), "z", "n1"), stream.ErrLost)
+	b.want(b.Recover(b.ctx, b.key(), "z", "z"), stream.ErrLost) // its blob is there, and follows another than the applied
 	b.wantNext("7 ", "n3", "k")
 }
 
