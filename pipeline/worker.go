@@ -337,7 +337,7 @@ func (w *Worker) emit(r *stream.Record) {
 
 // settle takes note of a record that has left the flow before its end. A duplicate or a late one may have a sink of its own.
 func (w *Worker) settle(r *stream.Record) {
-	aside := r.Sink != stream.NoSink && (r.Fate == stream.Duplicate || r.Fate == stream.Late) && w.key(r)
+	aside := r.Sink != stream.NoSink && r.Cause == nil && (r.Fate == stream.Duplicate || r.Fate == stream.Late) && w.key(r)
 	w.account(r)
 	if r.Fate == stream.Replayed {
 		return

@@ -128,6 +128,9 @@ func said(b *stream.Batch) string {
 		case r.Fate != stream.Flowing:
 			w += "(" + r.Fate.String() + ")"
 		}
+		if r.Cause != nil {
+			w += ":" + string(r.Cause.Reason)
+		}
 		if r.Sink != stream.NoSink {
 			w += fmt.Sprintf("@%d", r.Sink)
 		}
@@ -147,7 +150,7 @@ func (t *trial) want(got, want string) {
 }
 
 func TestALateRecordGoesWhereThePolicySays(t *testing.T) {
-	for late, want := range map[reorder.Late]string{reorder.LateDeadLetters: "a0(dead_lettered)", reorder.LateDrop: "a0(late)",
+	for late, want := range map[reorder.Late]string{reorder.LateDeadLetters: "a0(late):late", reorder.LateDrop: "a0(late)",
 		reorder.LatePass: "a0!", reorder.LateSide: "a0(late)@3!"} {
 		t.Run(string(late), func(t *testing.T) {
 			tr := try(t, reorder.Config{Late: late, Side: 3, MaxWait: 5 * time.Second})
@@ -160,7 +163,7 @@ func TestALateRecordGoesWhereThePolicySays(t *testing.T) {
 }
 
 func TestAGapEndsAsThePolicySays(t *testing.T) {
-	for policy, want := range map[reorder.OnGap]string{reorder.Skip: "a2 a3", reorder.DeadLetters: "a2(dead_lettered) a3"} {
+	for policy, want := range map[reorder.OnGap]string{reorder.Skip: "a2 a3", reorder.DeadLetters: "a2(dead_lettered):gap a3"} {
 		t.Run(string(policy), func(t *testing.T) {
 			tr := try(t, reorder.Config{OnGap: policy, MaxWait: 5 * time.Second})
 			tr.want(tr.feed("a 0", "a 2", "a 3", "b 0"), "a0 b0")
@@ -184,7 +187,7 @@ func TestWhatWaitsBehindAGapForLessThanMaxWaitIsNotDeadLettered(t *testing.T) {
 	tr.feed("a 1")
 	tr.want(tr.pass(3*time.Second), "")
 	tr.want(tr.feed("a 3"), "")
-	tr.want(tr.pass(2*time.Second), "a1(dead_lettered)")
+	tr.want(tr.pass(2*time.Second), "a1(dead_lettered):gap")
 	tr.want(tr.feed("a 2"), "a2 a3")
 }
 
@@ -194,7 +197,7 @@ func TestANewKeyStartsWithTheLowestThatCameWithinMaxWait(t *testing.T) {
 	tr.want(tr.pass(3*time.Second), "")
 	tr.want(tr.feed("a 5"), "")
 	tr.want(tr.pass(2*time.Second), "a5 a6 a7 b3")
-	tr.want(tr.feed("a 4", "a 8", "b 4"), "a4(dead_lettered) a8 b4")
+	tr.want(tr.feed("a 4", "a 8", "b 4"), "a4(late):late a8 b4")
 	if len(tr.gaps) != 0 {
 		t.Errorf("a key that starts is no gap: %v", tr.gaps)
 	}
@@ -204,7 +207,7 @@ func TestAGivenStartIsWaitedFor(t *testing.T) {
 	tr := try(t, reorder.Config{First: 5, MaxWait: 5 * time.Second})
 	tr.want(tr.feed("a 6"), "")
 	tr.want(tr.feed("a 5"), "a5 a6")
-	tr.want(tr.feed("b 4"), "b4(dead_lettered)")
+	tr.want(tr.feed("b 4"), "b4(late):late")
 }
 
 func TestSeveralRecordsOfOneInputAreOrderedEach(t *testing.T) {
@@ -386,7 +389,7 @@ func TestEventTimeGoesOutBehindTheWatermark(t *testing.T) {
 	tr := try(t, byTime(5*time.Second))
 	tr.wantTimes(tr.feed(at(0), at(-3), at(2)), -3)
 	tr.wantTimes(tr.feed(at(7)), 0, 2)
-	tr.want(tr.feed(at(1)), strings.ReplaceAll(at(1), " ", "")+"(dead_lettered)")
+	tr.want(tr.feed(at(1)), strings.ReplaceAll(at(1), " ", "")+"(late):late")
 }
 
 func TestEventTimeFarAheadCountsAsOfTheRecordsTimestamp(t *testing.T) {
@@ -411,7 +414,7 @@ func TestTheWatermarkOutlivesARestart(t *testing.T) {
 		t.Fatalf("committed %+v", tr.commit)
 	}
 	tr.want(tr.again(), strings.ReplaceAll(at(-2), " ", "")+"(replayed)")
-	tr.want(tr.feed(at(-1)), strings.ReplaceAll(at(-1), " ", "")+"(dead_lettered)")
+	tr.want(tr.feed(at(-1)), strings.ReplaceAll(at(-1), " ", "")+"(late):late")
 	tr.wantTimes(tr.pass(30*time.Second), 0, 4)
 }
 
@@ -420,5 +423,5 @@ func TestAFullBufferMovesTheWatermark(t *testing.T) {
 	c.MaxBuffered = 2
 	tr := try(t, c)
 	tr.wantTimes(tr.feed(at(3), at(1), at(2)), 1)
-	tr.want(tr.feed(at(0)), strings.ReplaceAll(at(0), " ", "")+"(dead_lettered)")
+	tr.want(tr.feed(at(0)), strings.ReplaceAll(at(0), " ", "")+"(late):late")
 }
