@@ -6,12 +6,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/streamproc/streamproc/expr"
 )
 
 // builder turns the nodes of all files into a Config. References are resolved after everything has a name.
 type builder struct {
 	*loading
-	cfg *Config
+	cfg  *Config
+	root at // of the first file
 
 	record RecordLimits
 	retry  Retry
@@ -24,7 +27,7 @@ func newBuilder(l *loading) *builder {
 	b := &builder{loading: l,
 		cfg: &Config{Plugins: map[string]*Plugin{}, Kafka: map[string]*Kafka{}, Redis: map[string]*Redis{},
 			Admin: Admin{Listen: "127.0.0.1:7480"}, Telemetry: Telemetry{LogLevel: "info", LogFormat: "auto"}},
-		record: RecordLimits{ValueBytes: 1 << 20, KeyBytes: 64 << 10, Headers: 64, HeaderBytes: 8 << 10},
+		record: RecordLimits{ValueBytes: 1 << 20, KeyBytes: 64 << 10, Headers: 64, HeaderBytes: 8 << 10, JSONDepth: expr.DefaultDepth},
 		retry:  Retry{Attempts: 5, Min: 100 * time.Millisecond, Max: 10 * time.Second},
 		limits: PluginLimits{MemoryBytes: 32 << 20, OutputBytes: 4 << 20},
 	}
@@ -35,6 +38,7 @@ func newBuilder(l *loading) *builder {
 }
 
 func (b *builder) build(files []at) *Config {
+	b.root = files[0]
 	if b.settings().read(nil, files...) && len(b.cfg.Pipelines) == 0 && len(b.problems) == 0 {
 		files[0].fail(missing, "add pipelines: { NAME: { source: …, sinks: … } }", "there is no pipeline")
 	}
@@ -88,10 +92,14 @@ func (b *builder) fillResources() {
 		return strings.Split(or, ",")
 	}
 	if len(b.cfg.Kafka) == 0 {
-		b.cfg.Kafka["default"] = &Kafka{Name: "default", ClientID: defaultClientID, Brokers: env("KAFKA_BROKERS", "localhost:9092")}
+		k := &Kafka{Name: "default", ClientID: defaultClientID, Brokers: env("KAFKA_BROKERS", "localhost:9092")}
+		b.cfg.Kafka["default"] = k
+		b.root.warnPlaintext("the Kafka of KAFKA_BROKERS", k.Brokers, nil)
 	}
 	if len(b.cfg.Redis) == 0 {
-		b.cfg.Redis["default"] = &Redis{Name: "default", Addrs: env("REDIS_ADDR", "localhost:6379")}
+		r := &Redis{Name: "default", Addrs: env("REDIS_ADDR", "localhost:6379")}
+		b.cfg.Redis["default"] = r
+		b.root.warnPlaintext("the Redis of REDIS_ADDR", r.Addrs, nil)
 	}
 }
 
@@ -113,7 +121,7 @@ func (b *builder) kafka(name string) value {
 				}
 			})},
 		}
-	})
+	}).then(func(a at) { a.warnPlaintext("Kafka "+name, k.Brokers, k.TLS) })
 }
 
 func addresses(to *[]string) value {
@@ -158,7 +166,7 @@ func (b *builder) redis(name string) value {
 			{name: "db", doc: "The number of the database.", value: count(&r.DB, 0, 1<<20).unset("0")},
 			{name: "tls", doc: "Whether and how connections are encrypted.", value: tls(&r.TLS)},
 		}
-	})
+	}).then(func(a at) { a.warnPlaintext("Redis "+name, r.Addrs, r.TLS) })
 }
 
 var digestRE = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -203,7 +211,8 @@ func recordLimits(l *RecordLimits) value {
 			{name: "value", doc: "The largest value.", value: size(&l.ValueBytes, 1, 64<<20)},
 			{name: "key", doc: "The largest key.", value: size(&l.KeyBytes, 1, 1<<20)},
 			{name: "headers", doc: "The most headers.", value: count(&l.Headers, 1, 10_000)},
-			{name: "json_depth", value: later()},
+			{name: "header", doc: "The largest header, name and value.", value: size(&l.HeaderBytes, 1, 1<<20)},
+			{name: "json_depth", doc: "How deep a JSON value may nest that a step looks into.", value: count(&l.JSONDepth, 1, 1000)},
 		}
 	})
 }
@@ -253,11 +262,13 @@ func (b *builder) admin() value {
 		}
 	}).then(func(a at) {
 		host, _, err := net.SplitHostPort(c.Listen)
-		ip := net.ParseIP(host)
 		switch {
 		case err != nil:
 			a.fail(wrongKind, "write 127.0.0.1:7480", "listen %q is no address", c.Listen)
-		case host != "localhost" && (ip == nil || !ip.IsLoopback()) && c.Token == "" && !c.Insecure:
+		case loopback(host) || c.Token != "":
+		case c.Insecure:
+			a.warn(openAdmin, "set token", "%s can be reached from outside, and no token is asked for", c.Listen)
+		default:
 			a.fail(conflict, "set token, or insecure: true", "%s can be reached from outside, and no token is asked for", c.Listen)
 		}
 	})

@@ -15,6 +15,7 @@ type Config struct {
 	Pipelines []*Pipeline // in the order of the files
 	Admin     Admin
 	Telemetry Telemetry
+	Warnings  Problems // what is no error, and yet wants a look
 }
 
 // Kafka is one cluster.
@@ -74,6 +75,7 @@ type Pipeline struct {
 	Limits            RecordLimits
 	Retry             Retry
 	InFlightBytes     int64
+	RecordsPerSecond  int // of all workers together; 0: as fast as they go
 }
 
 // Source is what a pipeline reads.
@@ -85,6 +87,8 @@ type Source struct {
 	StartAt        time.Time // zero: earliest, or latest
 	SessionTimeout time.Duration
 	PollRecords    int
+	PollBytes      int
+	Bytes          bool // values are not JSON
 }
 
 // Sink is a topic that a pipeline writes.
@@ -97,8 +101,8 @@ type Sink struct {
 	Linger      time.Duration
 }
 
-// RecordLimits bound one record.
-type RecordLimits struct{ ValueBytes, KeyBytes, HeaderBytes, Headers int }
+// RecordLimits bound one record. A value nests at most JSONDepth deep where a step looks into it.
+type RecordLimits struct{ ValueBytes, KeyBytes, HeaderBytes, Headers, JSONDepth int }
 
 // Retry bounds the attempts on one record.
 type Retry struct {

@@ -84,7 +84,7 @@ var mistakes = []struct {
 	{"{ out: { topic: out, key: $.acct } }", "{ out: { topic: out }, other: { topic: o2 } }", "without a route there is one sink", true},
 	{"dedup: { key: $.id, window: 24h }", "dedup: [x]", "want a mapping", false},
 	{"127.0.0.1:${ADMIN_PORT}", "0.0.0.0:${ADMIN_PORT}", "can be reached from outside", true},
-	{"start: earliest", "decode: bytes", "bytes is not available in this version", false},
+	{"start: earliest", "decode: avro", "avro is not available in this version", false},
 	{"- dedup: { key: $.id, window: 24h }", "- { on_error: retry, dedup: { key: $.id } }", "only filter and transform can try a record again", true},
 }
 

@@ -23,7 +23,7 @@ import (
 
 // text is any text; it may be empty.
 func text(to *string) value {
-	return value{shape{kind: "text", def: *to}, func(a at) { *to = a.text() }}
+	return value{shape{kind: "text", def: *to}, func(a at) { a.warnAmbiguous(); *to = a.text() }}
 }
 
 // word is one of several words.
@@ -201,7 +201,14 @@ func (a at) count(or, least, most int64) int64 {
 
 // secret is text that is never shown.
 func secret(to *Secret) value {
-	return value{shape{kind: "secret", example: "${NAME} or ${file:PATH}"}, func(a at) { *to = Secret(a.text()) }}
+	return value{shape{kind: "secret", example: "${NAME} or ${file:PATH}"}, func(a at) {
+		if _, given := a.r.given[a.node]; given {
+			a.fail(exposedSecret, "write ${NAME} or ${file:PATH} in the file", "everybody on this host can see the arguments of a process, so a secret cannot be set there")
+			return
+		}
+		a.warnSecret()
+		*to = Secret(a.text())
+	}}
 }
 
 // file is a path, relative to the file that names it.
@@ -229,6 +236,7 @@ func topic(to *string) value {
 			a.fail(notAvailable, "name one topic, and route to a sink for each", "a topic chosen by an expression is not available in this version")
 			return
 		}
+		a.warnAmbiguous()
 		name := a.nonempty()
 		if name != "" && (!topicRE.MatchString(name) || name == "." || name == "..") {
 			a.fail(wrongKind, "use letters, digits, '.', '_' and '-', at most 249", "%q is no name of a topic", name)
@@ -292,6 +300,12 @@ func predicate(to *string) value {
 	}}
 }
 
+// looksIntoValue says that an expression uses the value of a record.
+func looksIntoValue(src string) bool {
+	p, err := expr.Compile(src)
+	return err == nil && p.UsesValue()
+}
+
 // within is the place in an expression that an error names, where it stands on one line.
 func (a at) within(err error) at {
 	var s *expr.SyntaxError
@@ -340,6 +354,7 @@ func pick[T any](a at, what string, from map[string]*T) *T {
 // anything is given on as JSON.
 func anything(to *[]byte) value {
 	return value{shape{kind: "anything", any: true}, func(a at) {
+		a.warnAmbiguousBelow()
 		var v any
 		err := a.node.Decode(&v)
 		if err == nil {

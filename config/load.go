@@ -23,10 +23,11 @@ const (
 type Options struct {
 	Paths     []string                    // files, or folders of *.yaml read by name
 	LookupEnv func(string) (string, bool) // nil: the environment of the process
+	Set       []string                    // PATH=VALUE, instead of what the files say; no secrets
 }
 
 // Load reads, checks and resolves a configuration. An error about the configuration is a Problems with everything that is
-// wrong.
+// wrong, warnings included.
 func Load(o Options) (*Config, error) {
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
@@ -35,7 +36,7 @@ func Load(o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loading{lookup: o.LookupEnv, set: map[string]at{}}
+	l := &loading{lookup: o.LookupEnv, set: map[string]at{}, given: map[*yaml.Node]string{}}
 	var files []at
 	for _, name := range names {
 		if root := l.parse(name); root != nil {
@@ -44,11 +45,18 @@ func Load(o Options) (*Config, error) {
 	}
 	b := newBuilder(l)
 	if len(files) > 0 {
+		for _, arg := range o.Set {
+			l.override(files, arg)
+		}
+		for _, f := range files {
+			f.r.interpolate(f)
+		}
 		b.build(files)
 	}
-	if len(l.problems) > 0 {
+	if l.problems.Invalid() {
 		return nil, l.problems.sorted()
 	}
+	b.cfg.Warnings = l.problems.sorted()
 	return b.cfg, nil
 }
 
@@ -79,7 +87,7 @@ func expand(paths []string) ([]string, error) {
 	return files, nil
 }
 
-// parse reads one file into nodes with interpolated values, or notes why not.
+// parse reads one file into nodes, or notes why not.
 func (l *loading) parse(file string) *at {
 	content, err := readBounded(file, maxFileBytes)
 	if err != nil {
@@ -111,7 +119,6 @@ func (l *loading) parse(file string) *at {
 		root.fail(tooLarge, "", "the file nests deeper than %d, or holds more than %d nodes once aliases are expanded", maxDepth, maxNodes)
 		return nil
 	}
-	r.interpolate(root)
 	return &root
 }
 

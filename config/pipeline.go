@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -14,6 +15,10 @@ type pipelineReader struct {
 	used  map[*Sink]bool
 	steps []at // where the steps of the pipeline stand
 	where at   // where the sinks stand
+
+	transformed bool // a transform has been read: from there on values are what it makes
+	json        []at // what takes the values of the source for JSON
+	sinkJSON    []at // what takes the values that come out for JSON
 }
 
 const defaultLinger = 5 * time.Millisecond
@@ -21,7 +26,7 @@ const defaultLinger = 5 * time.Millisecond
 func (b *builder) pipeline(name string) value {
 	b.fillResources() // whatever resources there are have been read
 	p := &Pipeline{Name: name, Workers: 1, CommitInterval: time.Second, Limits: b.record, Retry: b.retry, InFlightBytes: 64 << 20,
-		Source: Source{Group: name, SessionTimeout: 10 * time.Second, PollRecords: 5000}}
+		Source: Source{Group: name, SessionTimeout: 10 * time.Second, PollRecords: 5000, PollBytes: 16 << 20}}
 	p.Source.Kafka = only(b.cfg.Kafka)
 	p.DLQ = &Sink{Name: "dlq", Kafka: p.Source.Kafka, Topic: name + ".dlq", Compression: "none", Linger: defaultLinger}
 	b.cfg.Pipelines = append(b.cfg.Pipelines, p)
@@ -48,14 +53,14 @@ func (r *pipelineReader) settings() settings {
 		{name: "commit_interval", doc: "How often there is a checkpoint.", value: duration(&p.CommitInterval, 20*time.Millisecond, time.Minute)},
 		{name: "source", doc: "What is read.", need: "add source: { topics: [NAME] }", value: r.source()},
 		{name: "sinks", doc: "What is written, by name. Without a route there is one, besides side sinks.", need: "add sinks: { out: { topic: NAME } }", value: named(r.names, r.namedSink).then(func(a at) { r.where = a })},
-		{name: "dlq", doc: "Where records go that cannot be processed, with the reason in their headers.", value: r.sink(p.DLQ)},
+		{name: "dlq", doc: "Where records go that cannot be processed, with the reason in their headers.", value: r.sink(p.DLQ).orElse(noDeadLetters())},
 		{name: "steps", doc: "What happens to a record, one after the other.", value: list(func() value { return r.step(&p.Steps, true) })},
 		{name: "record_limits", doc: "What a record may be; one beyond it goes to the dead letters.", value: recordLimits(&p.Limits)},
 		{name: "retry", doc: "How often a record is tried again where a step says `on_error: retry`.", value: retry(&p.Retry)},
 		{name: "limits", doc: "What the pipeline may use.", value: object(func() settings {
 			return settings{
 				{name: "in_flight", doc: "The most bytes that wait to be written; beyond it nothing is read.", value: size(&p.InFlightBytes, 1<<20, 1<<30)},
-				{name: "records_per_second", value: later()},
+				{name: "records_per_second", doc: "The most records read in a second, by all workers of this process together.", value: count(&p.RecordsPerSecond, 1, 100_000_000).unset("as fast as they go")},
 				{name: "memory", value: later()},
 			}
 		})},
@@ -72,11 +77,11 @@ func (r *pipelineReader) source() value {
 			{name: "group", doc: "The consumer group. Instances with the same one share the partitions.", value: text(&s.Group)},
 			{name: "start", doc: "Where to begin in a partition for which the group has no offset yet.", value: start(s)},
 			{name: "session_timeout", doc: "After this the partitions of a dead instance move on.", value: duration(&s.SessionTimeout, time.Second, 30*time.Minute)},
-			{name: "decode", doc: "What values are taken for.", value: word(&decode, "json").without("bytes", "avro", "protobuf")},
+			{name: "decode", doc: "What values are taken for. They are decoded only where a step looks into them; with `bytes` a step that would, before any transform, is an error.", value: word(&decode, "json", "bytes").without("avro", "protobuf").then(func(at) { s.Bytes = decode == "bytes" })},
 			{name: "poll", doc: "What is read at once.", value: object(func() settings {
 				return settings{
 					{name: "records", doc: "The most records of one batch.", value: count(&s.PollRecords, 1, 100_000)},
-					{name: "bytes", value: later()},
+					{name: "bytes", doc: "The most bytes of one fetch from a broker; a single batch of the log that is larger comes all the same.", value: size(&s.PollBytes, 1<<10, 1<<30)},
 				}
 			})},
 		}
@@ -123,11 +128,12 @@ func (r *pipelineReader) sink(s *Sink) value {
 		return settings{
 			{name: "kafka", doc: "The cluster to write to.", value: reference(&s.Kafka, "kafka", r.cfg.Kafka).unset("that of the source")},
 			{name: "topic", doc: "The topic to write.", need: need, value: topic(&s.Topic)},
-			{name: "key", doc: "What becomes the key of the record.", value: field(&s.Key).unset("the record's own key")},
+			{name: "key", doc: "What becomes the key of the record.", value: field(&s.Key).unset("the record's own key").then(func(a at) { r.keep(&r.sinkJSON, a, s.Key) })},
 			{name: "compression", doc: "How batches are compressed.", value: word(&s.Compression, "none", "gzip", "snappy", "lz4", "zstd")},
 			{name: "linger", doc: "How long a batch may wait for more records.", value: duration(&s.Linger, 0, time.Minute)},
 			{name: "max_rate", value: later()},
 			{name: "on_exceeded", value: later()},
+			{name: "off", value: noDeadLetters()},
 		}
 	}).then(func(a at) {
 		if slices.Contains(r.p.Source.Topics, s.Topic) && s.Kafka == r.p.Source.Kafka {
@@ -136,12 +142,23 @@ func (r *pipelineReader) sink(s *Sink) value {
 	})
 }
 
+// noDeadLetters answers to dlq: off. There is always a place for what cannot be processed: a record over a limit has no
+// step whose on_error could decide, and must neither vanish nor stop everything behind it.
+func noDeadLetters() value {
+	v := later()
+	v.read = func(a at) {
+		a.fail(conflict, "name a topic with dlq: { topic: NAME }; on_error: drop, pass or stop decides for one step", "dead letters cannot be switched off: what cannot be processed would be lost")
+	}
+	return v
+}
+
 // check looks at the pipeline as a whole.
 func (r *pipelineReader) check(a at) {
 	if !a.isMapping() {
 		return
 	}
 	r.checkSteps()
+	r.checkBytes()
 	if r.where.node == nil {
 		return
 	}
@@ -179,6 +196,44 @@ func (r *pipelineReader) checkSteps() {
 			step.fail(twice, "give each step a name of its own", "two steps are named %q", s.Name)
 		}
 		names[s.Name] = true
+	}
+}
+
+// keep notes a field that lies in a JSON value.
+func (r *pipelineReader) keep(in *[]at, a at, field string) {
+	if strings.HasPrefix(field, "$") {
+		*in = append(*in, a)
+	}
+}
+
+// field is one that a step looks at.
+func (r *pipelineReader) field(to *string) value {
+	return field(to).then(func(a at) {
+		if !r.transformed {
+			r.keep(&r.json, a, *to)
+		}
+	})
+}
+
+// predicate is one that a step evaluates.
+func (r *pipelineReader) predicate(to *string) value {
+	return predicate(to).then(func(a at) {
+		if !r.transformed && looksIntoValue(*to) {
+			r.json = append(r.json, a)
+		}
+	})
+}
+
+// checkBytes finds what takes values for JSON that are said to be bytes.
+func (r *pipelineReader) checkBytes() {
+	if !r.p.Source.Bytes {
+		return
+	}
+	if !r.transformed {
+		r.json = append(r.json, r.sinkJSON...)
+	}
+	for _, a := range r.json {
+		a.fail(conflict, "leave out decode: bytes, or transform the value before", "with decode: bytes the value is not JSON, and has no fields")
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
 )
@@ -33,7 +35,10 @@ const (
 
 type severity string
 
-const severityError severity = "error"
+const (
+	severityError   severity = "error"
+	severityWarning severity = "warning"
+)
 
 // Problem is one thing wrong with a configuration, and where.
 type Problem struct {
@@ -51,7 +56,19 @@ type Problem struct {
 
 func (p Problem) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s:%d:%d: ", p.File, p.Line, p.Column)
+	fmt.Fprintf(&b, "%s:%d:%d: %s", p.File, p.Line, p.Column, p.Sentence())
+	if p.source != "" {
+		fmt.Fprintf(&b, "\n%5d | %s\n      | %s^%s", p.Line, p.source, p.pad(), strings.Repeat("~", p.tail()))
+	}
+	return b.String()
+}
+
+// Sentence is the problem without its place in a file.
+func (p Problem) Sentence() string {
+	var b strings.Builder
+	if p.Severity == severityWarning {
+		b.WriteString("warning: ")
+	}
 	if p.Path != "" {
 		b.WriteString(p.Path + ": ")
 	}
@@ -59,10 +76,21 @@ func (p Problem) String() string {
 	if p.Hint != "" {
 		fmt.Fprintf(&b, " (%s)", p.Hint)
 	}
-	if p.source != "" {
-		fmt.Fprintf(&b, "\n%5d | %s\n      | %s^%s", p.Line, p.source, p.pad(), strings.Repeat("~", p.tail()))
-	}
 	return b.String()
+}
+
+// secretInLine finds what stands behind a name that is one of a secret.
+var secretInLine = regexp.MustCompile(`(?i)(pass|token|secret|credential)([a-z_]*["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s,}\]][^,}\]]*)`)
+
+// masked is a line of a file to show: a secret that stands in it is not.
+func masked(line string) string {
+	return secretInLine.ReplaceAllStringFunc(line, func(found string) string {
+		m := secretInLine.FindStringSubmatch(found)
+		if strings.Contains(m[3], "${") {
+			return found
+		}
+		return m[1] + m[2] + strings.Repeat("*", utf8.RuneCountInString(m[3]))
+	})
 }
 
 // pad brings the caret below what is wrong: tabs stay tabs, whatever their width.
@@ -123,6 +151,11 @@ func (e Problems) GitHub() string {
 		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d::%s\n", p.Severity, property.Replace(p.File), p.Line, p.Column, data.Replace(message))
 	}
 	return b.String()
+}
+
+// Invalid says that there is more than warnings.
+func (e Problems) Invalid() bool {
+	return slices.ContainsFunc(e, func(p Problem) bool { return p.Severity == severityError })
 }
 
 func (e Problems) sorted() Problems {

@@ -16,7 +16,8 @@ import (
 type loading struct {
 	lookup   func(string) (string, bool)
 	problems Problems
-	set      map[string]at // where single values were set, to find those that two files set
+	set      map[string]at         // where single values were set, to find those that two files set
+	given    map[*yaml.Node]string // the argument of the command line that a node comes from
 }
 
 // reader walks the nodes of one file.
@@ -54,8 +55,10 @@ func (a at) problem(c code, hint, message string) Problem {
 	if a.r.interpolated[n] {
 		p.width = 0
 	}
-	if n.Line > 0 && n.Line <= len(a.r.lines) {
-		p.source = a.r.lines[n.Line-1]
+	if arg, ok := a.r.given[n]; ok {
+		p.File, p.source = setFile, masked(arg)
+	} else if n.Line > 0 && n.Line <= len(a.r.lines) {
+		p.source = masked(a.r.lines[n.Line-1])
 	}
 	return p
 }
@@ -151,6 +154,7 @@ func (a at) nonempty() string {
 var nameRE = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$`)
 
 func checkName(key at, name string) {
+	key.warnAmbiguous()
 	if !nameRE.MatchString(name) {
 		key.fail(wrongKind, "use letters, digits, '.', '_' and '-', at most 100", "%q is no name", name)
 	}

@@ -128,7 +128,9 @@ func (v value) unset(means string) value {
 // orElse reads what is no mapping with another value.
 func (v value) orElse(other value) value {
 	read := v.read
-	v.or = &other
+	if !other.withheld {
+		v.or = &other
+	}
 	v.read = func(a at) {
 		if a.isMapping() {
 			read(a)

@@ -74,12 +74,12 @@ func onError(to *string) value {
 func (r *pipelineReader) filter(s *Step) value {
 	u, expression := &PluginUse{}, ""
 	return r.use(u).then(func(at) { s.Filter = &Filter{Plugin: u} }).
-		orElse(predicate(&expression).then(func(at) { s.Filter = &Filter{Expr: expression} }))
+		orElse(r.predicate(&expression).then(func(at) { s.Filter = &Filter{Expr: expression} }))
 }
 
 func (r *pipelineReader) transform(s *Step) value {
 	u := &PluginUse{}
-	return r.use(u).then(func(at) { s.Transform = u })
+	return r.use(u).then(func(at) { s.Transform, r.transformed = u, true })
 }
 
 // use is a plugin, with what it is given.
@@ -116,7 +116,7 @@ func (r *pipelineReader) dedup(s *Step) value {
 	scope := "partition"
 	return object(func() settings {
 		return settings{
-			{name: "key", doc: "What tells records apart: the same is a duplicate.", need: "add key: $.id", value: field(&d.Key)},
+			{name: "key", doc: "What tells records apart: the same is a duplicate.", need: "add key: $.id", value: r.field(&d.Key)},
 			{name: "window", doc: "How long an id is remembered, in the time of the log, so that a backlog does not shorten it.", value: duration(&d.Window, time.Second, 366*24*time.Hour)},
 			{name: "scope", doc: "Where a duplicate is looked for.", value: word(&scope, "partition").without("global")},
 			{name: "mode", doc: "What becomes of a duplicate: `drop` it, `tag` it with the header sp-duplicate-of, only count it (`observe`), or send it to another sink.", value: r.side(&d.Mode, &d.Side, "drop", "tag", "observe")},
@@ -138,9 +138,9 @@ func (r *pipelineReader) reorder(s *Step) value {
 	first.number = &[2]int64{0, math.MaxInt64}
 	object := one([]string{"sequence", "time"}, func() settings {
 		return settings{
-			{name: "key", doc: "Whose order is kept.", value: field(&o.Key)},
-			{name: "sequence", doc: "The number of a record within its key, without gaps.", value: field(&o.Sequence)},
-			{name: "time", doc: "The event time of a record: milliseconds since 1970, or RFC 3339.", value: field(&o.Time)},
+			{name: "key", doc: "Whose order is kept.", value: r.field(&o.Key)},
+			{name: "sequence", doc: "The number of a record within its key, without gaps.", value: r.field(&o.Sequence)},
+			{name: "time", doc: "The event time of a record: milliseconds since 1970, or RFC 3339.", value: r.field(&o.Time)},
 			{name: "first", doc: "The sequence that a new key begins at.", value: first},
 			{name: "max_wait", doc: "How long a record waits for those before it, in the time of the log.", value: duration(&o.MaxWait, time.Millisecond, 30*24*time.Hour)},
 			{name: "max_buffered", doc: "The most records that wait in one partition; beyond it the oldest gap ends early.", value: count(&o.MaxBuffered, 1, 10_000_000)},
@@ -192,7 +192,7 @@ func (r *pipelineReader) rule(route *Route) value {
 	rule, otherwise := Rule{}, (*Sink)(nil)
 	return one([]string{"when", "otherwise"}, func() settings {
 		return settings{
-			{name: "when", doc: "Which records the rule is for.", value: predicate(&rule.When)},
+			{name: "when", doc: "Which records the rule is for.", value: r.predicate(&rule.When)},
 			{name: "steps", doc: "Steps for these records only: filter and transform.", value: list(func() value { return r.step(&rule.Steps, false) })},
 			{name: "to", doc: "The sink they go to.", value: r.toSink(&rule.To)},
 			{name: "otherwise", doc: "The sink of all other records; without it they are filtered.", value: r.toSink(&otherwise)},

@@ -39,7 +39,7 @@ func (r *reader) syntax(err error) Problem {
 		}
 	}
 	if p.Line <= len(r.lines) {
-		p.source = r.lines[p.Line-1]
+		p.source = masked(r.lines[p.Line-1])
 		p.Column = len(p.source) - len(strings.TrimLeft(p.source, " \t")) + 1
 		p.width = len([]rune(strings.TrimSpace(p.source)))
 	}

@@ -51,7 +51,7 @@ type builder struct {
 
 func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 	p := b.cfg
-	s := &pipeline.Spec{Name: p.Name, Events: b.observe.flow(), Workers: p.Workers, CommitInterval: p.CommitInterval, Ledger: pipeline.NewLedger(),
+	s := &pipeline.Spec{Name: p.Name, Events: b.observe.flow(), Workers: p.Workers, CommitInterval: p.CommitInterval, Pace: paceOf(p), Ledger: pipeline.NewLedger(),
 		Limits: pipeline.Limits{ValueBytes: p.Limits.ValueBytes, KeyBytes: p.Limits.KeyBytes, Headers: p.Limits.Headers, HeaderBytes: p.Limits.HeaderBytes}}
 	cluster, err := clusterOf(p.Source.Kafka, b.options.Dial)
 	if err != nil {
@@ -68,7 +68,7 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 			if err != nil {
 				return nil, fmt.Errorf("sink %s: %w", sink.Name, err)
 			}
-			out.Key = path.Key
+			out.Key = path.Within(p.Limits.JSONDepth).Key
 		}
 		s.Outputs = append(s.Outputs, out)
 		o := kafka.Output{Topic: sink.Topic, Compression: sink.Compression, Linger: sink.Linger}
@@ -106,7 +106,7 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 
 func groupOf(p *config.Pipeline) kafka.Group {
 	return kafka.Group{Name: p.Source.Group, Topics: p.Source.Topics, Start: kafka.Start{Latest: p.Source.Latest, At: p.Source.StartAt},
-		SessionTimeout: p.Source.SessionTimeout, PollRecords: p.Source.PollRecords}
+		SessionTimeout: p.Source.SessionTimeout, PollRecords: pollRecords(p), PollBytes: p.Source.PollBytes}
 }
 
 func clusterOf(k *config.Kafka, dial dialer) (*kafka.Cluster, error) {
@@ -260,7 +260,7 @@ func (b *builder) step(ctx context.Context, st *config.Step, guests *[]guest) (p
 		if err != nil {
 			return nil, err
 		}
-		return &pipeline.Filter{Name: st.Name, Keep: p}, nil
+		return &pipeline.Filter{Name: st.Name, Keep: p.Within(b.cfg.Limits.JSONDepth)}, nil
 	case st.Filter != nil:
 		return b.guest(ctx, st.Name, runtime.Filter, st.Filter.Plugin, guests)
 	case st.Transform != nil:
@@ -290,7 +290,7 @@ func (b *builder) dedup(st *config.Step) (pipeline.Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	step, err := dedup.New(dedup.Config{Name: st.Name, Key: key.Key, Window: d.Window, Mode: dedup.Mode(d.Mode), Side: b.numbers[d.Side],
+	step, err := dedup.New(dedup.Config{Name: st.Name, Key: key.Within(b.cfg.Limits.JSONDepth).Key, Window: d.Window, Mode: dedup.Mode(d.Mode), Side: b.numbers[d.Side],
 		OnUnavailable: dedup.Unavailable(d.OnUnavailable), OnStateLoss: dedup.StateLoss(d.OnStateLoss), Store: b.stores[d.Store].Space(b.cfg.Name, st.Name),
 		Events: b.observe.dedup(st.Name)})
 	if err != nil {
@@ -310,7 +310,7 @@ func (b *builder) route(ctx context.Context, st *config.Step, guests *[]guest) (
 		if err != nil {
 			return nil, err
 		}
-		r.Rules = append(r.Rules, pipeline.Rule{When: when, Stages: stages, To: b.numbers[rule.To]})
+		r.Rules = append(r.Rules, pipeline.Rule{When: when.Within(b.cfg.Limits.JSONDepth), Stages: stages, To: b.numbers[rule.To]})
 	}
 	return r, nil
 }

@@ -28,7 +28,7 @@ func (b *builder) reorder(st *config.Step) (pipeline.Step, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.Time = at.Time
+		c.Time = at.Within(b.cfg.Limits.JSONDepth).Time
 		return reorder.NewTime(c)
 	}
 	key, err := expr.ParsePath(r.Key)
@@ -39,6 +39,6 @@ func (b *builder) reorder(st *config.Step) (pipeline.Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Key, c.Sequence, c.Store = key.Key, sequence.Int64, b.stores[r.Store].Space(b.cfg.Name, st.Name)
+	c.Key, c.Sequence, c.Store = key.Within(b.cfg.Limits.JSONDepth).Key, sequence.Within(b.cfg.Limits.JSONDepth).Int64, b.stores[r.Store].Space(b.cfg.Name, st.Name)
 	return reorder.NewSequence(c)
 }

@@ -128,7 +128,7 @@ func FuzzPathAgainstEncodingJSON(f *testing.F) {
 	p, _ := ParsePath("$.a.b")
 	f.Fuzz(func(t *testing.T, v string) {
 		got, ok, err := p.Bytes(rec(v))
-		if valid := json.Valid([]byte(v)); valid != (err == nil) && strings.Count(v, "[")+strings.Count(v, "{") <= maxDepth {
+		if valid := json.Valid([]byte(v)); valid != (err == nil) && strings.Count(v, "[")+strings.Count(v, "{") <= DefaultDepth {
 			t.Fatalf("%q: valid %v, but %v", v, valid, err)
 		}
 		var want struct{ A struct{ B *string } }
@@ -139,4 +139,23 @@ func FuzzPathAgainstEncodingJSON(f *testing.F) {
 			t.Fatalf("%q: %q, want %q", v, got, *want.A.B)
 		}
 	})
+}
+
+func TestAValueMayNestAsDeepAsIsSet(t *testing.T) {
+	p, err := ParsePath("$.a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Compile("value.a != null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for depth, fits := range map[int]bool{3: false, 4: true, 5: true} {
+		if _, _, err := p.Within(depth).Bytes(rec(`{"a":[[["}}"]]]}`)); (err == nil) != fits {
+			t.Errorf("a path within %d: %v", depth, err)
+		}
+		if _, err := f.Within(depth).Match(rec(`{"a":[[["}}"]]]}`)); (err == nil) != fits {
+			t.Errorf("an expression within %d: %v", depth, err)
+		}
+	}
 }

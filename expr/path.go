@@ -24,8 +24,8 @@ func decodeErrorf(format string, args ...any) error {
 	return &decodeError{fmt.Sprintf(format, args...)}
 }
 
-// maxDepth bounds the nesting of a JSON value that is looked into.
-const maxDepth = 128
+// DefaultDepth bounds the nesting of a JSON value that is looked into, unless Within says otherwise.
+const DefaultDepth = 128
 
 // Path names a part of a record: $.a.b[0], header:NAME, key, topic or timestamp. It is immutable and safe for concurrent
 // use.
@@ -33,22 +33,23 @@ type Path struct {
 	src   string
 	kind  byte   // '$', 'h', 'k', 't', 's'
 	inner string // gjson path, or name of the header
+	depth int    // how deep a value may nest
 }
 
 // ParsePath reads a path as it is written in a configuration.
 func ParsePath(s string) (Path, error) {
 	switch {
 	case s == "key":
-		return Path{s, 'k', ""}, nil
+		return Path{s, 'k', "", DefaultDepth}, nil
 	case s == "topic":
-		return Path{s, 't', ""}, nil
+		return Path{s, 't', "", DefaultDepth}, nil
 	case s == "timestamp":
-		return Path{s, 's', ""}, nil
+		return Path{s, 's', "", DefaultDepth}, nil
 	case strings.HasPrefix(s, "header:") && len(s) > len("header:"):
-		return Path{s, 'h', s[len("header:"):]}, nil
+		return Path{s, 'h', s[len("header:"):], DefaultDepth}, nil
 	case strings.HasPrefix(s, "$."):
 		inner, err := jsonPath(s[2:])
-		return Path{s, '$', inner}, err
+		return Path{s, '$', inner, DefaultDepth}, err
 	}
 	return Path{}, fmt.Errorf("%q is no path: use $.field, header:NAME, key, topic or timestamp", s)
 }
@@ -85,6 +86,12 @@ func jsonPath(s string) (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// Within returns the path for values that nest at most so deep.
+func (p Path) Within(depth int) Path {
+	p.depth = depth
+	return p
 }
 
 func (p Path) String() string { return p.src }
@@ -165,17 +172,17 @@ func (p Path) Time(r *stream.Record) (int64, error) {
 }
 
 func (p Path) field(r *stream.Record) (gjson.Result, error) {
-	if err := validate(r); err != nil {
+	if err := validate(r, p.depth); err != nil {
 		return gjson.Result{}, err
 	}
 	return gjson.GetBytes(r.Value, p.inner), nil
 }
 
 // validate makes sure, once for each value, that it is JSON: gjson does not.
-func validate(r *stream.Record) error {
+func validate(r *stream.Record, depth int) error {
 	if r.JSON == stream.JSONUnknown {
 		r.JSON = stream.JSONInvalid
-		if len(r.Value) > 0 && shallow(r.Value) && gjson.ValidBytes(r.Value) {
+		if len(r.Value) > 0 && shallow(r.Value, depth) && gjson.ValidBytes(r.Value) {
 			r.JSON = stream.JSONValid
 		}
 	}
@@ -185,19 +192,19 @@ func validate(r *stream.Record) error {
 	case r.Value == nil:
 		return decodeErrorf("the value is null where JSON is expected")
 	}
-	return decodeErrorf("the value of %d bytes is not JSON, or nests deeper than %d", len(r.Value), maxDepth)
+	return decodeErrorf("the value of %d bytes is not JSON, or nests deeper than %d", len(r.Value), depth)
 }
 
-// shallow says that v nests no deeper than maxDepth, counting brackets wherever they stand; only where that fails are
+// shallow says that v nests no deeper than most, counting brackets wherever they stand; only where that fails are
 // strings skipped.
-func shallow(v []byte) bool {
+func shallow(v []byte, most int) bool {
 	opens := 0
 	for _, c := range v {
 		if c == '{' || c == '[' {
 			opens++
 		}
 	}
-	if opens <= maxDepth {
+	if opens <= most {
 		return true
 	}
 	depth, inString := 0, false
@@ -209,7 +216,7 @@ func shallow(v []byte) bool {
 			inString = !inString
 		case inString:
 		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
+			if depth++; depth > most {
 				return false
 			}
 		case c == '}' || c == ']':

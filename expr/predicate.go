@@ -22,6 +22,7 @@ type Predicate struct {
 	prg    cel.Program
 	fields tree // what the expression selects of value; nil: it uses value as a whole
 	usesV  bool
+	depth  int // how deep a value may nest
 	vars   map[string]any
 }
 
@@ -52,7 +53,7 @@ func Compile(src string) (*Predicate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compiling the expression: %w", err)
 	}
-	p := &Predicate{src: src, prg: prg, vars: map[string]any{}}
+	p := &Predicate{src: src, prg: prg, vars: map[string]any{}, depth: DefaultDepth}
 	p.fields, p.usesV = selected(checked.NativeRep())
 	return p, nil
 }
@@ -116,6 +117,15 @@ func chain(e ast.Expr, inner map[int64]bool) []string {
 	return path
 }
 
+// Within sets how deep a value may nest.
+func (p *Predicate) Within(depth int) *Predicate {
+	p.depth = depth
+	return p
+}
+
+// UsesValue says whether the expression looks into the value of a record.
+func (p *Predicate) UsesValue() bool { return p.usesV }
+
 func (p *Predicate) String() string { return p.src }
 
 // Match evaluates the expression. An error is the record's fault: its value is not JSON, a field is missing or of another
@@ -150,7 +160,7 @@ func (p *Predicate) Match(r *stream.Record) (bool, error) {
 }
 
 func (p *Predicate) value(r *stream.Record) (any, error) {
-	if err := validate(r); err != nil {
+	if err := validate(r, p.depth); err != nil {
 		return nil, err
 	}
 	return decode(gjson.ParseBytes(r.Value), p.fields), nil

@@ -64,6 +64,9 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 		kgo.HeartbeatInterval(group.SessionTimeout/heartbeatsPerSession), kgo.RebalanceTimeout(rebalanceTimeout),
 		kgo.FetchMaxWait(fetchMaxWait), kgo.WithHooks(&c.pulse),
 		kgo.OnOffsetsFetched(c.onFetched), kgo.OnPartitionsAssigned(c.onAssigned), kgo.OnPartitionsRevoked(c.onRevoked), kgo.OnPartitionsLost(c.onLost))
+	if group.PollBytes > 0 {
+		opts = append(opts, kgo.FetchMaxBytes(int32(group.PollBytes)))
+	}
 	own := -1
 	for i, o := range outputs {
 		if o.Cluster == nil {

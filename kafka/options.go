@@ -34,6 +34,7 @@ type Group struct {
 	Start          Start         // where to read a partition for which the group has no offset
 	SessionTimeout time.Duration // after this the partitions of a dead member move on
 	PollRecords    int           // largest number of records of one poll
+	PollBytes      int           // largest fetch from one broker; a single larger batch of the log comes all the same. 0: the client's own
 	TrustedTopics  map[string]bool
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/streamproc/streamproc/stream"
+	"golang.org/x/time/rate"
 )
 
 // Spec is a pipeline, built: everything a worker needs to run it.
@@ -19,8 +20,9 @@ type Spec struct {
 	Workers        int
 	CommitInterval time.Duration
 	Limits         Limits
-	Outputs        []Output    // Output i is stream.Sink(i+1)
-	Sink           stream.Sink // where records go that no route has sent elsewhere
+	Pace           *rate.Limiter // records a second, of all workers together; nil: as fast as they go
+	Outputs        []Output      // Output i is stream.Sink(i+1)
+	Sink           stream.Sink   // where records go that no route has sent elsewhere
 	DeadLetters    stream.Sink
 	Events         Events
 	Ledger         *Ledger
@@ -64,6 +66,7 @@ type Worker struct {
 	touched map[stream.Partition]bool
 	begun   time.Time // of the checkpoint; zero: nothing to commit yet
 	good    bool      // a checkpoint of this membership has committed
+	rest    time.Time // before it nothing is polled: the pace is kept
 	state   State
 }
 
@@ -180,9 +183,17 @@ func (w *Worker) step(ctx context.Context) error {
 		return nil
 	}
 	w.batch.Reset()
+	if time.Now().Before(w.rest) {
+		select {
+		case <-px.Done():
+		case <-time.After(time.Until(w.rest)):
+		}
+		return w.tick(context.WithoutCancel(ctx))
+	}
 	if err := w.client.Poll(px, &w.batch); err != nil {
 		return err
 	}
+	w.pace(len(w.batch.Records))
 	// From here on the turn is finished even when ctx ends meanwhile: a drain commits what it has.
 	ctx = context.WithoutCancel(ctx)
 	if len(w.batch.Spans) > 0 {
@@ -191,6 +202,17 @@ func (w *Worker) step(ctx context.Context) error {
 		}
 	}
 	return w.tick(ctx)
+}
+
+// pace makes up for records that came faster than they may: the worker rests until they are due.
+func (w *Worker) pace(records int) {
+	if w.spec.Pace == nil {
+		return
+	}
+	now := time.Now()
+	for ; records > 0; records -= w.spec.Pace.Burst() { // more than a burst cannot be reserved at once
+		w.rest = now.Add(w.spec.Pace.ReserveN(now, min(records, w.spec.Pace.Burst())).DelayFrom(now))
+	}
 }
 
 // process runs a polled batch through the stages and writes what comes out.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/streamproc/streamproc/stream"
+	"golang.org/x/time/rate"
 )
 
 // match is a predicate made of a function.
@@ -73,6 +74,21 @@ func wantClosed(t *testing.T, s *Spec, want Counts) {
 	}
 	if got.Difference() != 0 {
 		t.Errorf("the ledger does not close: %v", got)
+	}
+}
+
+func TestRecordsAreReadAtThePaceThatIsSet(t *testing.T) {
+	b := newBroker(strings.Split(strings.Repeat("x ", 1000), " ")...)
+	s := spec(b, nil, nil)
+	s.Pace = rate.NewLimiter(20, 3)
+	if err := drain(t, s, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(wrote(b, 1)); n < 190 || n > 210 {
+		t.Errorf("%d records in 10 s at 20 a second", n)
+	}
+	if b.commit.Floor != int64(len(wrote(b, 1))) {
+		t.Errorf("committed %d of %d", b.commit.Floor, len(wrote(b, 1)))
 	}
 }
 
