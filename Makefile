@@ -30,6 +30,7 @@ test: deps ## every test, on a real Kafka and a real Redis
 	go vet ./...
 	$(SERVERS) go test -timeout 15m ./...
 	$(SERVERS) go test -race -timeout 10m $(RACE)
+	$(MAKE) -C plugins test
 
 lint: ## golangci-lint, pinned
 	@$(GOBIN)/golangci-lint version 2>/dev/null | grep -q "$(GOLANGCI_LINT:v%=%)" || \

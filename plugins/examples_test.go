@@ -16,9 +16,13 @@ import (
 // run hands every line of in to the module as one batch, and returns the outputs as lines; a failed record is "!" with
 // its reason and message.
 func run(t *testing.T, rt *runtime.Runtime, wasm, in []byte) string {
+	return runWith(t, rt, runtime.Source{Name: "example", Bytes: wasm, Topics: []string{"in"}}, in)
+}
+
+func runWith(t *testing.T, rt *runtime.Runtime, source runtime.Source, in []byte) string {
 	t.Helper()
 	ctx := context.Background()
-	p, err := rt.Load(ctx, runtime.Source{Name: "example", Bytes: wasm, Topics: []string{"in"}})
+	p, err := rt.Load(ctx, source)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +75,30 @@ func TestExamplesGiveTheWantedOutput(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
 		})
+	}
+}
+
+func TestQuakeAlertTakesAConfiguration(t *testing.T) {
+	rt, err := runtime.New(context.Background(), runtime.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close(context.Background())
+	source := runtime.Source{Name: "quake-alert", Bytes: file(t, "examples/quake-alert/quake_alert.wasm"), Config: []byte(`{"least":5}`)}
+	feature := func(mag string) string {
+		return `{"id":"q","properties":{"mag":` + mag + `,"time":1,"updated":2}}` + "\n"
+	}
+	if got := runWith(t, rt, source, []byte(feature("4.9")+feature("5.1"))); strings.Count(got, "\n") != 1 || !strings.Contains(got, "5.1") {
+		t.Errorf("least: 5 lets through\n%s", got)
+	}
+	source.Config = []byte(`{"lest":5}`)
+	p, err := rt.Load(context.Background(), source)
+	if err == nil {
+		defer p.Close(context.Background())
+		_, err = p.NewGuest(context.Background(), runtime.Transform, "step", runtime.Events{})
+	}
+	if err == nil || !strings.Contains(err.Error(), "lest") {
+		t.Errorf("an unknown setting is refused with %v", err)
 	}
 }
 

@@ -27,6 +27,15 @@ func (a *Answer) Reset() { a.desc, a.data, a.count = a.desc[:0], a.data[:0], 0 }
 // Len returns the number of outputs.
 func (a *Answer) Len() int { return a.count }
 
+// Mark is a place in an answer, to go back to.
+type Mark struct{ desc, data, count int }
+
+// Mark returns where the answer ends now.
+func (a *Answer) Mark() Mark { return Mark{len(a.desc), len(a.data), a.count} }
+
+// Back takes off everything added since m.
+func (a *Answer) Back(m Mark) { a.desc, a.data, a.count = a.desc[:m.desc], a.data[:m.data], m.count }
+
 // Add appends one output. Sources must not decrease.
 func (a *Answer) Add(m *Made) {
 	var d [RecordSize]byte

@@ -32,12 +32,9 @@ function explode(ptr: usize, len: u32): i32 {
       from = p + 1;
     }
   }
-  if (p >= end) return unclosed();
+  if (p >= end) return fail("the array is not closed");
   trimmed(from, p);
   return REPLACED;
 }
-
-// A failed record may have put items already, which its verdict does not allow: leave with a trap, which costs it alone.
-function unclosed(): i32 { throw new Error("the array is not closed"); }
 
 export function sp_process(input: usize, len: u32): i64 { return process(input, explode); }

@@ -2,21 +2,18 @@
 // text, not at the JSON around it, and keeps the length.
 package main
 
-import (
-	"github.com/streamproc/streamproc/plugins/sdk/go"
-	"github.com/streamproc/streamproc/runtime/abi"
-)
+import sp1 "github.com/streamproc/streamproc/plugins/sdk/go"
 
 func init() { sp1.Handle(handle) }
 
 func main() {}
 
-func handle(r *abi.Row, put func([]byte)) (sp1.Verdict, error) {
+func handle(r *sp1.Record, out *sp1.Outputs) (sp1.Verdict, error) {
 	v := append([]byte(nil), r.Value...)
 	if cards, mails := maskCards(v), maskMails(v); !cards && !mails {
 		return sp1.Keep, nil
 	}
-	put(v)
+	out.Put(v)
 	return sp1.Replaced, nil
 }
 

@@ -1,8 +1,9 @@
-// Package sp1 is ABI sp1 for plugins in Go. A plugin calls Handle from init; built with -buildmode=c-shared for wasip1
-// it exports the ABI, built natively it can be vetted and tested.
+// Package sp1 is ABI sp1 for plugins in Go. A plugin calls Handle from init, and Configure if it has a configuration;
+// built with -buildmode=c-shared for wasip1 it exports the ABI, built natively it can be vetted and tested.
 package sp1
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/streamproc/streamproc/runtime/abi"
@@ -13,42 +14,119 @@ type Verdict = abi.Verdict
 
 // The verdicts.
 const (
-	Keep     = abi.Keep
-	Drop     = abi.Drop
-	Replaced = abi.Replaced
+	Keep     = abi.Keep     // it goes on unchanged
+	Drop     = abi.Drop     // it is filtered
+	Replaced = abi.Replaced // its outputs go on in its place; none is filtered
 )
 
-// Handler is called for each record. The slices of r are good until it returns; put adds an output with a new value and
-// everything else as in the record. An error sends the record to the dead letters, and its outputs must not be put.
-type Handler func(r *abi.Row, put func(value []byte)) (Verdict, error)
+// Header is one header of a record. A nil Value is null.
+type Header = abi.Entry
 
-var handler Handler
+// Output is what stands in for a record. Its Keep fields take the record's key, value or headers; InheritTime takes its
+// timestamp. Put fills them in.
+type Output = abi.Made
+
+// InheritTime is the timestamp of an output that keeps its record's.
+const InheritTime = abi.InheritTime
+
+// Record is one input record. A nil Key or Value is null. Its slices are good until the handler returns.
+type Record struct {
+	abi.Row
+	in abi.Input
+	i  int
+}
+
+// Header returns the last header named key.
+func (r *Record) Header(key string) (value []byte, found bool) {
+	_ = r.in.Entries(r.i, func(k, v []byte) { // an entry that cannot be read is none
+		if string(k) == key {
+			value, found = v, true
+		}
+	})
+	return value, found
+}
+
+// Headers returns all headers, in order.
+func (r *Record) Headers() (list []Header) {
+	_ = r.in.Entries(r.i, func(k, v []byte) { list = append(list, Header{Key: k, Value: v}) })
+	return list
+}
+
+// Outputs collects what stands in for one record. They count only if the handler answers Replaced.
+type Outputs struct {
+	answer *abi.Answer
+	source int
+}
+
+// Put adds an output with a new value, and everything else as in the record.
+func (o *Outputs) Put(value []byte) {
+	o.Add(&Output{Value: value, KeepKey: true, KeepHdrs: true, Timestamp: InheritTime})
+}
+
+// PutKeyed adds an output with a new key and value.
+func (o *Outputs) PutKeyed(key, value []byte) {
+	o.Add(&Output{Key: key, Value: value, KeepHdrs: true, Timestamp: InheritTime})
+}
+
+// Add adds an output of any form. Its bytes are copied.
+func (o *Outputs) Add(m *Output) {
+	m.Source = o.source
+	o.answer.Add(m)
+}
+
+// Handler is called for each record. An error sends the record to the dead letters, with its text.
+type Handler func(r *Record, out *Outputs) (Verdict, error)
+
+var (
+	handler   Handler
+	configure = func([]byte) error { return nil }
+)
 
 // Handle sets the handler.
 func Handle(h Handler) { handler = h }
 
-// Process answers an input batch in place, with outputs in out; report gets the text of failures.
-func Process(buf []byte, out *abi.Answer, report func(i int, text string)) error {
+// Configure sets what is called once, before the first record, with what Start describes, as JSON. An error keeps the
+// plugin from starting.
+func Configure(f func(start []byte) error) { configure = f }
+
+// Start is what a plugin is told before its first record.
+type Start struct {
+	Plugin  string          `json:"plugin"`
+	Config  json.RawMessage `json:"config"`  // as written in the pipeline
+	Topics  []string        `json:"topics"`  // Record.Topic is a position in it
+	Outputs []string        `json:"outputs"` // Output.Output n is the n-th, from 1
+}
+
+// ParseStart reads what Configure hands over. A plugin that does not call it is built without encoding/json.
+func ParseStart(start []byte) (s Start, err error) {
+	if err := json.Unmarshal(start, &s); err != nil {
+		return s, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return s, nil
+}
+
+// Process answers an input batch in place, with outputs in answer; report gets the text of failures.
+func Process(buf []byte, answer *abi.Answer, report func(i int, text string)) error {
 	in, err := abi.ParseInput(buf)
 	if err != nil {
 		return fmt.Errorf("reading the batch: %w", err)
 	}
-	out.Reset()
-	source := 0
-	put := func(value []byte) {
-		out.Add(&abi.Made{Source: source, Value: value, KeepKey: true, KeepHdrs: true, Timestamp: abi.InheritTime})
-	}
+	answer.Reset()
+	r, out := Record{in: in}, Outputs{answer: answer}
 	for i := range in.Len() {
 		in.SetCursor(i)
-		row, err := in.Row(i)
-		if err != nil {
+		if r.Row, err = in.Row(i); err != nil {
 			return err
 		}
-		source = i
-		v, err := handler(&row, put)
+		r.i, out.source = i, i
+		before := answer.Mark()
+		v, err := handler(&r, &out)
 		if err != nil {
 			v = abi.Fail
 			report(i, err.Error())
+		}
+		if v != Replaced {
+			answer.Back(before)
 		}
 		in.SetVerdict(i, v)
 	}

@@ -14,6 +14,18 @@ var (
 //go:wasmimport sp1 error
 func spError(index int32, ptr unsafe.Pointer, n uint32)
 
+//go:wasmimport sp1 log
+func spLog(level int32, ptr unsafe.Pointer, n uint32)
+
+//go:wasmimport sp1 now_ms
+func spNow() int64
+
+func writeLog(level Level, text string) {
+	spLog(int32(level), unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))
+}
+
+func now() int64 { return spNow() }
+
 func report(i int, text string) {
 	spError(int32(i), unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))
 }
@@ -27,6 +39,15 @@ func spAlloc(n uint32) uint32 {
 		arena = make([]byte, n+n/2)
 	}
 	return uint32(uintptr(unsafe.Pointer(unsafe.SliceData(arena))))
+}
+
+//go:wasmexport sp_init
+func spInit(_, n uint32) int32 {
+	if err := configure(append([]byte(nil), arena[:n]...)); err != nil {
+		report(-1, err.Error())
+		return 1
+	}
+	return 0
 }
 
 //go:wasmexport sp_process

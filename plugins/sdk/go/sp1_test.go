@@ -8,15 +8,16 @@ import (
 )
 
 func TestProcessAnswersEachRecord(t *testing.T) {
-	Handle(func(r *abi.Row, put func([]byte)) (Verdict, error) {
+	Handle(func(r *Record, out *Outputs) (Verdict, error) {
 		switch string(r.Value) {
 		case "keep":
 			return Keep, nil
 		case "fail":
-			return Keep, errors.New("because")
+			out.Put([]byte("does not count"))
+			return Replaced, errors.New("because")
 		}
-		put([]byte("x"))
-		put([]byte("y"))
+		out.Put([]byte("x"))
+		out.PutKeyed([]byte("k"), []byte("y"))
 		return Replaced, nil
 	})
 	buf := make([]byte, abi.InputLen(3, 100, 0))
@@ -39,5 +40,45 @@ func TestProcessAnswersEachRecord(t *testing.T) {
 	}
 	if failures != "because" || out.Len() != 2 {
 		t.Errorf("failures %q, %d outputs", failures, out.Len())
+	}
+}
+
+func TestHeadersOfARecord(t *testing.T) {
+	buf := make([]byte, abi.InputLen(1, 100, 2))
+	w := abi.NewWriter(buf, 1, abi.AllColumns)
+	w.Add(&abi.Row{Value: []byte("v")})
+	w.Entries(2)
+	w.Entry(0, "trace", []byte("1"))
+	w.Entry(1, "empty", nil)
+	n, err := w.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	Handle(func(r *Record, out *Outputs) (Verdict, error) {
+		if v, ok := r.Header("trace"); !ok || string(v) != "1" {
+			t.Errorf("trace is %q, %v", v, ok)
+		}
+		if v, ok := r.Header("empty"); !ok || v != nil {
+			t.Errorf("empty is %q, %v", v, ok)
+		}
+		if _, ok := r.Header("none"); ok {
+			t.Error("found a header that is not there")
+		}
+		out.Add(&Output{KeepKey: true, KeepValue: true, Headers: append(r.Headers(), Header{Key: []byte("more")}), Timestamp: 7})
+		return Replaced, nil
+	})
+	var out abi.Answer
+	if err := Process(buf[:n], &out, func(int, string) {}); err != nil || out.Len() != 1 {
+		t.Errorf("%d outputs, %v", out.Len(), err)
+	}
+}
+
+func TestParseStart(t *testing.T) {
+	s, err := ParseStart([]byte(`{"plugin":"p","config":{"least":3},"topics":["a"],"outputs":["side"],"metrics":[]}`))
+	if err != nil || string(s.Config) != `{"least":3}` || s.Topics[0] != "a" || s.Outputs[0] != "side" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := ParseStart([]byte("{")); err == nil {
+		t.Error("half an object is read")
 	}
 }

@@ -1,7 +1,28 @@
 //! quake-alert: a GeoJSON feature of the USGS earthquake feed becomes a compact alert, keyed by the event's id, so that
 //! all revisions of one event meet in one partition.
 use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 use streamproc_plugin::{Outputs, Record, Verdict};
+
+#[derive(Deserialize)]
+struct Start {
+    config: Option<Config>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// Earthquakes below are filtered.
+    least: Option<f64>,
+}
+
+static LEAST: OnceLock<f64> = OnceLock::new();
+
+fn configure(start: &str) -> Result<(), String> {
+    let start: Start = serde_json::from_str(start).map_err(|e| format!("config: {e}"))?;
+    let _ = LEAST.set(start.config.and_then(|c| c.least).unwrap_or(f64::MIN));
+    Ok(())
+}
 
 #[derive(Deserialize)]
 struct Feature {
@@ -55,6 +76,9 @@ fn alert(r: &Record, out: &mut Outputs) -> Verdict {
         Err(e) => return Verdict::Fail(format!("not an earthquake feature: {e}")),
     };
     let Some(mag) = f.properties.mag else { return Verdict::Drop };
+    if mag < *LEAST.get().unwrap_or(&f64::MIN) {
+        return Verdict::Drop;
+    }
     let alert = Alert {
         id: &f.id,
         mag,
@@ -71,4 +95,4 @@ fn alert(r: &Record, out: &mut Outputs) -> Verdict {
     Verdict::Replaced
 }
 
-streamproc_plugin::export!(alert);
+streamproc_plugin::export!(alert, init = configure);

@@ -1,12 +1,18 @@
 //! ABI sp1 for streamproc plugins. Write a function and name it in `streamproc_plugin::export!(function);`. It is called
-//! once for each record, and answers with a [`Verdict`] after as many [`Outputs::put`] as it likes.
+//! once for each record, and answers with a [`Verdict`] after as many outputs as it likes.
+//!
+//! A plugin with a configuration names a second function, `streamproc_plugin::export!(function, init = configure);`, which
+//! is called once with the start message as JSON text: `{"plugin","config","topics","outputs","metrics"}`.
 
 /// What becomes of a record.
 pub enum Verdict {
+    /// It goes on unchanged.
     Keep,
+    /// It is filtered.
     Drop,
+    /// It goes to the dead letters, with this text.
     Fail(String),
-    /// Its outputs stand in for it.
+    /// Its outputs go on in its place; none is filtered.
     Replaced,
 }
 
@@ -14,13 +20,75 @@ pub enum Verdict {
 pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
+    /// Milliseconds since the Unix epoch.
     pub timestamp: i64,
     pub offset: i64,
     pub partition: u32,
+    /// Position in the `topics` of the start message; 65535 is none of them.
     pub topic: u16,
+    batch: &'a [u8],
+    headers: u32,
+    header_count: u32,
 }
 
-/// The outputs of a batch.
+impl<'a> Record<'a> {
+    /// All headers, in order.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
+        let (batch, at) = (self.batch, self.headers as usize);
+        (0..self.header_count as usize).map(move |i| {
+            let e = &batch[at + i * ENTRY..at + (i + 1) * ENTRY];
+            (column(batch, e, 0).unwrap_or(b""), column(batch, e, 8))
+        })
+    }
+
+    /// The value of the last header of that name: `None` if there is none, `Some(None)` if it is null.
+    pub fn header(&self, name: &str) -> Option<Option<&'a [u8]>> {
+        self.headers().filter(|(k, _)| *k == name.as_bytes()).last().map(|(_, v)| v)
+    }
+}
+
+/// One output. What is not set is as in the record.
+#[derive(Default, Clone, Copy)]
+pub struct Output<'a> {
+    key: Option<Option<&'a [u8]>>,
+    value: Option<Option<&'a [u8]>>,
+    headers: Option<&'a [(&'a [u8], Option<&'a [u8]>)]>,
+    timestamp: Option<i64>,
+    output: u16,
+}
+
+impl<'a> Output<'a> {
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// A new key; `None` is null.
+    pub fn key(mut self, key: Option<&'a [u8]>) -> Self {
+        self.key = Some(key);
+        self
+    }
+    /// A new value; `None` is null, a tombstone.
+    pub fn value(mut self, value: Option<&'a [u8]>) -> Self {
+        self.value = Some(value);
+        self
+    }
+    /// New headers, in the place of the record's.
+    pub fn headers(mut self, headers: &'a [(&'a [u8], Option<&'a [u8]>)]) -> Self {
+        self.headers = Some(headers);
+        self
+    }
+    /// A new timestamp in milliseconds since the Unix epoch.
+    pub fn timestamp(mut self, milliseconds: i64) -> Self {
+        self.timestamp = Some(milliseconds);
+        self
+    }
+    /// The n-th of the `outputs` in the start message, from 1; 0 is the step's own.
+    pub fn to(mut self, output: u16) -> Self {
+        self.output = output;
+        self
+    }
+}
+
+/// The outputs of a batch. Those of a record count only if its verdict is [`Verdict::Replaced`].
 #[derive(Default)]
 pub struct Outputs {
     descriptors: Vec<u8>,
@@ -33,37 +101,75 @@ const INHERIT: u32 = 0x8000_0000;
 const NULL: u32 = 0xFFFF_FFFF;
 const HEADER: usize = 32;
 const RECORD: usize = 48;
+const ENTRY: usize = 16;
 
 impl Outputs {
     /// Adds an output that keeps the record's headers and timestamp, and its key unless a new one is given.
     pub fn put(&mut self, key: Option<&[u8]>, value: &[u8]) {
+        let out = Output::new().value(Some(value));
+        self.add(&match key {
+            Some(k) => out.key(Some(k)),
+            None => out,
+        });
+    }
+
+    /// Adds an output of any form.
+    pub fn add(&mut self, out: &Output) {
         let mut d = [0u8; RECORD];
-        match key {
-            None => d[0..4].copy_from_slice(&INHERIT.to_le_bytes()),
-            Some(k) => self.column(&mut d[0..8], k),
+        self.column(&mut d[0..8], out.key);
+        self.column(&mut d[8..16], out.value);
+        match out.headers {
+            None => d[16..20].copy_from_slice(&INHERIT.to_le_bytes()),
+            Some(hs) => self.entries(&mut d[16..24], hs),
         }
-        self.column(&mut d[8..16], value);
-        d[16..20].copy_from_slice(&INHERIT.to_le_bytes());
-        d[24..32].copy_from_slice(&i64::MIN.to_le_bytes());
+        d[24..32].copy_from_slice(&out.timestamp.unwrap_or(i64::MIN).to_le_bytes());
         d[40..44].copy_from_slice(&self.source.to_le_bytes());
+        d[44..46].copy_from_slice(&out.output.to_le_bytes());
         self.descriptors.extend_from_slice(&d);
         self.count += 1;
     }
 
-    fn column(&mut self, d: &mut [u8], bytes: &[u8]) {
-        d[0..4].copy_from_slice(&(self.data.len() as u32).to_le_bytes());
-        d[4..8].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
-        self.data.extend_from_slice(bytes);
+    // Offsets count from the start of the data here; finish moves them behind the descriptors.
+    fn column(&mut self, d: &mut [u8], bytes: Option<Option<&[u8]>>) {
+        let (off, len) = match bytes {
+            None => (INHERIT, 0),
+            Some(None) => (0, NULL),
+            Some(Some(b)) => (self.data.len() as u32, b.len() as u32),
+        };
+        d[0..4].copy_from_slice(&off.to_le_bytes());
+        d[4..8].copy_from_slice(&len.to_le_bytes());
+        if let Some(Some(b)) = bytes {
+            self.data.extend_from_slice(b);
+        }
+    }
+
+    fn entries(&mut self, d: &mut [u8], headers: &[(&[u8], Option<&[u8]>)]) {
+        let start = self.data.len();
+        d[0..4].copy_from_slice(&(start as u32).to_le_bytes());
+        d[4..8].copy_from_slice(&(headers.len() as u32).to_le_bytes());
+        self.data.resize(start + headers.len() * ENTRY, 0);
+        for (i, (k, v)) in headers.iter().enumerate() {
+            let mut e = [0u8; ENTRY];
+            self.column(&mut e[0..8], Some(Some(k)));
+            self.column(&mut e[8..16], Some(*v));
+            self.data[start + i * ENTRY..start + (i + 1) * ENTRY].copy_from_slice(&e);
+        }
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) {
         let base = (HEADER + self.descriptors.len()) as u32;
-        for d in self.descriptors.chunks_exact_mut(RECORD) {
-            for at in [0, 8] {
-                let off = u32_at(d, at);
-                if off != INHERIT {
-                    d[at..at + 4].copy_from_slice(&(off + base).to_le_bytes());
-                }
+        for i in 0..self.count as usize {
+            let d = &mut self.descriptors[i * RECORD..(i + 1) * RECORD];
+            shift(d, 0, base);
+            shift(d, 8, base);
+            if u32_at(d, 16) == INHERIT {
+                continue;
+            }
+            let (start, n) = (u32_at(d, 16) as usize, u32_at(d, 20) as usize);
+            shift(d, 16, base);
+            for e in self.data[start..start + n * ENTRY].chunks_exact_mut(ENTRY) {
+                shift(e, 0, base);
+                shift(e, 8, base);
             }
         }
         out.clear();
@@ -73,6 +179,13 @@ impl Outputs {
         out.extend_from_slice(&[0; 16]);
         out.extend_from_slice(&self.descriptors);
         out.extend_from_slice(&self.data);
+    }
+}
+
+fn shift(d: &mut [u8], at: usize, base: u32) {
+    let off = u32_at(d, at);
+    if off != INHERIT {
+        d[at..at + 4].copy_from_slice(&(off + base).to_le_bytes());
     }
 }
 
@@ -92,6 +205,57 @@ fn column<'a>(b: &'a [u8], d: &[u8], at: usize) -> Option<&'a [u8]> {
     Some(&b[off..off + len as usize])
 }
 
+/// How grave a line of the log is.
+#[derive(Clone, Copy)]
+pub enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// Writes a line to the log of the pipeline, where it is escaped and cut. Native builds write nothing.
+pub fn log(level: Level, text: &str) {
+    host::log(level as i32, text)
+}
+
+/// The time of the batch in milliseconds since the Unix epoch: its greatest timestamp, so that a replay sees the same.
+/// 0 in native builds.
+pub fn now_ms() -> i64 {
+    host::now_ms()
+}
+
+#[cfg(target_arch = "wasm32")]
+mod host {
+    #[link(wasm_import_module = "sp1")]
+    extern "C" {
+        #[link_name = "error"]
+        fn sp1_error(index: i32, ptr: *const u8, len: u32);
+        #[link_name = "log"]
+        fn sp1_log(level: i32, ptr: *const u8, len: u32);
+        #[link_name = "now_ms"]
+        fn sp1_now_ms() -> i64;
+    }
+    pub fn error(index: i32, text: &str) {
+        unsafe { sp1_error(index, text.as_ptr(), text.len() as u32) }
+    }
+    pub fn log(level: i32, text: &str) {
+        unsafe { sp1_log(level, text.as_ptr(), text.len() as u32) }
+    }
+    pub fn now_ms() -> i64 {
+        unsafe { sp1_now_ms() }
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod host {
+    pub fn error(_: i32, _: &str) {}
+    pub fn log(_: i32, _: &str) {}
+    pub fn now_ms() -> i64 {
+        0
+    }
+}
+
 /// Everything an instance keeps between calls. Used by [`export!`].
 #[derive(Default)]
 pub struct State {
@@ -99,21 +263,6 @@ pub struct State {
     outputs: Outputs,
     buffer: Vec<u8>,
 }
-
-#[link(wasm_import_module = "sp1")]
-#[cfg(target_arch = "wasm32")]
-extern "C" {
-    #[link_name = "error"]
-    fn sp1_error(index: i32, ptr: *const u8, len: u32);
-}
-
-#[cfg(target_arch = "wasm32")]
-fn report(index: usize, text: &str) {
-    unsafe { sp1_error(index as i32, text.as_ptr(), text.len() as u32) }
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn report(_: usize, _: &str) {}
 
 impl State {
     pub const fn new() -> State {
@@ -129,6 +278,18 @@ impl State {
         self.arena.as_mut_ptr()
     }
 
+    /// Answers `sp_init`: 0 is ready.
+    pub fn init(&mut self, len: u32, f: fn(&str) -> Result<(), String>) -> i32 {
+        let text = String::from_utf8_lossy(&self.arena[..len as usize]).into_owned();
+        match f(&text) {
+            Ok(()) => 0,
+            Err(why) => {
+                host::error(-1, &why);
+                1
+            }
+        }
+    }
+
     pub fn process(&mut self, len: u32, f: fn(&Record, &mut Outputs) -> Verdict) -> i64 {
         let batch = &mut self.arena[..len as usize];
         let stride = u16::from_le_bytes([batch[6], batch[7]]) as usize;
@@ -141,23 +302,18 @@ impl State {
             batch[24..28].copy_from_slice(&(i as u32).to_le_bytes());
             let at = HEADER + i * stride;
             out.source = i as u32;
-            let verdict = {
-                let d = &batch[at..at + RECORD];
-                let record = Record {
-                    key: column(batch, d, 0),
-                    value: column(batch, d, 8),
-                    timestamp: i64_at(d, 24),
-                    offset: i64_at(d, 32),
-                    partition: u32_at(d, 40),
-                    topic: u16::from_le_bytes([d[44], d[45]]),
-                };
-                f(&record, out)
-            };
+            let before = (out.descriptors.len(), out.data.len(), out.count);
+            let verdict = f(&record(batch, at), out);
+            if !matches!(verdict, Verdict::Replaced) {
+                out.descriptors.truncate(before.0);
+                out.data.truncate(before.1);
+                out.count = before.2;
+            }
             batch[at + 46] = match verdict {
                 Verdict::Keep => 0,
                 Verdict::Drop => 1,
                 Verdict::Fail(text) => {
-                    report(i, &text);
+                    host::error(i as i32, &text);
                     2
                 }
                 Verdict::Replaced => 3,
@@ -171,9 +327,33 @@ impl State {
     }
 }
 
-/// Exports a `fn(&Record, &mut Outputs) -> Verdict` as a plugin.
+fn record(batch: &[u8], at: usize) -> Record<'_> {
+    let d = &batch[at..at + RECORD];
+    Record {
+        key: column(batch, d, 0),
+        value: column(batch, d, 8),
+        timestamp: i64_at(d, 24),
+        offset: i64_at(d, 32),
+        partition: u32_at(d, 40),
+        topic: u16::from_le_bytes([d[44], d[45]]),
+        batch,
+        headers: u32_at(d, 16),
+        header_count: u32_at(d, 20),
+    }
+}
+
+/// Exports a `fn(&Record, &mut Outputs) -> Verdict` as a plugin; with `init = f`, a `fn(&str) -> Result<(), String>` is
+/// called first.
 #[macro_export]
 macro_rules! export {
+    ($f:path, init = $init:path) => {
+        $crate::export!($f);
+
+        #[no_mangle]
+        pub extern "C" fn sp_init(_ptr: *mut u8, len: u32) -> i32 {
+            unsafe { (*(&raw mut STATE)).init(len, $init) }
+        }
+    };
     ($f:path) => {
         static mut STATE: $crate::State = $crate::State::new();
 
@@ -190,4 +370,81 @@ macro_rules! export {
             unsafe { (*(&raw mut STATE)).process(len, $f) }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A batch of values, each with the headers given.
+    fn batch(values: &[&[u8]], headers: &[(&[u8], Option<&[u8]>)]) -> Vec<u8> {
+        let mut out = Outputs::default();
+        for (i, v) in values.iter().enumerate() {
+            out.source = i as u32;
+            out.add(&Output::new().key(None).value(Some(v)).headers(headers).timestamp(i as i64));
+        }
+        let mut b = Vec::new();
+        out.finish(&mut b);
+        b
+    }
+
+    fn process(b: &[u8], f: fn(&Record, &mut Outputs) -> Verdict) -> (State, Vec<u8>) {
+        let mut s = State::new();
+        s.alloc(b.len() as u32);
+        s.arena[..b.len()].copy_from_slice(b);
+        s.process(b.len() as u32, f);
+        let verdicts = (0..u32_at(b, 8) as usize).map(|i| s.arena[HEADER + i * RECORD + 46]).collect();
+        (s, verdicts)
+    }
+
+    #[test]
+    fn every_record_gets_its_verdict_and_a_failed_one_puts_nothing() {
+        let (s, verdicts) = process(&batch(&[b"keep", b"drop", b"fail", b"two"], &[]), |r, out| match r.value.unwrap() {
+            b"keep" => Verdict::Keep,
+            b"drop" => Verdict::Drop,
+            b"fail" => {
+                out.put(None, b"does not count");
+                Verdict::Fail("because".into())
+            }
+            _ => {
+                out.put(None, b"x");
+                out.put(Some(b"k"), b"y");
+                Verdict::Replaced
+            }
+        });
+        assert_eq!(verdicts, [0, 1, 2, 3]);
+        assert_eq!(u32_at(&s.buffer, 8), 2);
+        let last = &s.buffer[HEADER + RECORD..HEADER + 2 * RECORD];
+        assert_eq!((column(&s.buffer, last, 0), column(&s.buffer, last, 8)), (Some(&b"k"[..]), Some(&b"y"[..])));
+        assert_eq!(u32_at(last, 40), 3);
+    }
+
+    #[test]
+    fn headers_go_in_and_out() {
+        let (s, _) = process(&batch(&[b"v"], &[(b"trace", Some(b"1")), (b"none", None)]), |r, out| {
+            assert_eq!(r.header("trace"), Some(Some(&b"1"[..])));
+            assert_eq!(r.header("none"), Some(None));
+            assert_eq!(r.header("other"), None);
+            out.add(&Output::new().headers(&[(b"made", Some(b"2"))]).timestamp(9).to(1));
+            Verdict::Replaced
+        });
+        let d = &s.buffer[HEADER..HEADER + RECORD];
+        assert_eq!((u32_at(d, 0), u32_at(d, 8), i64_at(d, 24)), (INHERIT, INHERIT, 9));
+        let headers = entries(&s.buffer, u32_at(d, 16) as usize, u32_at(d, 20) as usize);
+        assert_eq!(headers, [(b"made".to_vec(), Some(b"2".to_vec()))]);
+    }
+
+    fn entries(b: &[u8], at: usize, n: usize) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        let read = |e: &[u8]| (column(b, e, 0).unwrap().to_vec(), column(b, e, 8).map(<[u8]>::to_vec));
+        b[at..at + n * ENTRY].chunks_exact(ENTRY).map(read).collect()
+    }
+
+    #[test]
+    fn the_start_message_can_be_refused() {
+        let mut s = State::new();
+        s.alloc(2);
+        s.arena[..2].copy_from_slice(b"{}");
+        assert_eq!(s.init(2, |text| if text == "{}" { Err("empty".into()) } else { Ok(()) }), 1);
+        assert_eq!(s.init(2, |_| Ok(())), 0);
+    }
 }
