@@ -53,7 +53,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	engine, err := runtime.New(ctx, runtime.Options{CacheDir: o.CacheDir, Logger: o.Logger})
+	engine, err := runtime.New(ctx, runtime.Options{CacheDir: o.CacheDir, Logger: o.Logger, Dialects: dialects()})
 	if err != nil {
 		return nil, err
 	}

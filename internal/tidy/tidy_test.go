@@ -29,7 +29,7 @@ const (
 var floors = map[string]int{
 	"stream": 0, "runtime/abi": 0,
 	"pipeline": 1, "kafka": 1, "runtime": 1, "dedup": 1, "reorder": 1, "expr": 1, "redisstate": 1, "memstate": 1,
-	"config": 2, "metrics": 2,
+	"config": 2, "metrics": 2, "runtime/js": 2,
 	"daemon":         3,
 	"admin":          4,
 	"cmd/streamproc": 5,
@@ -48,6 +48,8 @@ var carried = map[string][]string{
 // doors gives each outside library the packages by which it enters. Tests may use any.
 var doors = map[string][]string{
 	"github.com/tetratelabs/wazero":   {"runtime"},
+	"github.com/evanw/esbuild":        {"runtime/js"},
+	"github.com/go-sourcemap":         {"runtime/js"},
 	"github.com/twmb/franz-go":        {"kafka", "bench", "internal/devstack", "internal/e2e", "internal/servers"},
 	"github.com/redis/go-redis":       {"redisstate"},
 	"github.com/alicebob/miniredis":   {"internal/devstack"},

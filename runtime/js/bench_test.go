@@ -1,0 +1,48 @@
+package js
+
+import (
+	"testing"
+
+	"github.com/streamproc/streamproc/bench/bid"
+	"github.com/streamproc/streamproc/stream"
+	"golang.org/x/sys/unix"
+)
+
+// cpu is what this process has used, in nanoseconds: the machine of a bench is seldom its own.
+func cpu() int64 {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return unix.TimevalToNsec(u.Utime) + unix.TimevalToNsec(u.Stime)
+}
+
+// BenchmarkQ1 is NEXMark's query 1 as a script, 500 records a batch.
+func BenchmarkQ1(b *testing.B) {
+	for name, script := range map[string]string{
+		"map": `export const map = v => ({ auction: v.auction, bidder: v.bidder, price: JSON.rawJSON((v.price * 0.908).toFixed(3)), channel: v.channel, dateTime: v.dateTime })`,
+		"rec": `export const map = (v, rec) => ({ auction: v.auction, bidder: v.bidder, price: v.price * 0.908, channel: v.channel, dateTime: v.dateTime, key: rec.key })`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			g := newRig(b).guest(script)
+			const n = 500
+			values := make([][]byte, n)
+			for i := range values {
+				values[i] = bid.Append(nil, int64(i))
+			}
+			batch := &stream.Batch{}
+			records, start := 0, cpu()
+			for b.Loop() {
+				records += n
+				batch.Reset()
+				for i, v := range values {
+					batch.Records = append(batch.Records, stream.Record{Key: []byte("1327"), Value: v, Timestamp: int64(i)})
+				}
+				if err := g.Process(b.Context(), batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(cpu()-start)/float64(records), "cpu-ns/record")
+		})
+	}
+}

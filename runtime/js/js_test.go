@@ -1,0 +1,382 @@
+package js
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/stream"
+)
+
+// rig is one runtime for a test, and the folder of its scripts.
+type rig struct {
+	t   testing.TB
+	rt  *runtime.Runtime
+	dir string
+	log strings.Builder
+}
+
+func newRig(t testing.TB) *rig {
+	r := &rig{t: t, dir: t.TempDir()}
+	rt, err := runtime.New(t.Context(), runtime.Options{Dialects: []runtime.Dialect{&Script{}}, CacheDir: cacheDir(t),
+		Logger: slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.rt = rt
+	t.Cleanup(func() { rt.Close(context.Background()) })
+	return r
+}
+
+// cacheDir keeps the engine's machine code for all tests of this package.
+func cacheDir(t testing.TB) string {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("streamproc-js-test-%d", os.Getpid()))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	_ = os.RemoveAll(filepath.Join(os.TempDir(), fmt.Sprintf("streamproc-js-test-%d", os.Getpid())))
+	os.Exit(code)
+}
+
+func (r *rig) write(name, text string) string {
+	r.t.Helper()
+	file := filepath.Join(r.dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+	return file
+}
+
+type setting func(*Script, *runtime.Source)
+
+func inBytes(s *Script, _ *runtime.Source) { s.Bytes = true }
+
+func config(c string) setting {
+	return func(_ *Script, src *runtime.Source) { src.Config = json.RawMessage(c) }
+}
+
+func (r *rig) start(text string, mode runtime.Mode, settings ...setting) (*runtime.Guest, error) {
+	r.t.Helper()
+	s, err := Compile(r.write("price.ts", text))
+	if err != nil {
+		return nil, err
+	}
+	src := runtime.Source{Name: "price", Bytes: Engine, Dialect: s, Topics: []string{"t"}}
+	for _, set := range settings {
+		set(s, &src)
+	}
+	p, err := r.rt.Load(r.t.Context(), src)
+	if err != nil {
+		return nil, err
+	}
+	g, err := p.NewGuest(r.t.Context(), mode, "step", runtime.Events{})
+	if err == nil {
+		r.t.Cleanup(func() { g.Close(context.Background()) })
+	}
+	return g, err
+}
+
+func (r *rig) guest(text string, settings ...setting) *runtime.Guest {
+	r.t.Helper()
+	g, err := r.start(text, runtime.Transform, settings...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return g
+}
+
+func batchOf(values ...string) *stream.Batch {
+	b := &stream.Batch{}
+	for i, v := range values {
+		b.Records = append(b.Records, stream.Record{Key: []byte(fmt.Sprint("k", i)), Value: []byte(v), Timestamp: 1000 + int64(i),
+			Headers: []stream.Header{{Key: "h", Value: []byte("x")}, {Key: "n"}},
+			Origin:  stream.Coordinate{Partition: stream.Partition{Topic: "t", ID: 2}, Offset: int64(i)}})
+	}
+	return b
+}
+
+// outcome writes one line per record: its value, its fate, or ! with reason and message.
+func outcome(t testing.TB, g *runtime.Guest, b *stream.Batch) string {
+	t.Helper()
+	if err := g.Process(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for i := range b.Records {
+		switch r := &b.Records[i]; {
+		case r.Fate == stream.DeadLettered:
+			out = append(out, "!"+string(r.Cause.Reason)+" "+r.Cause.Message)
+		case r.Fate != stream.Flowing:
+			out = append(out, r.Fate.String())
+		case r.Value == nil:
+			out = append(out, "null")
+		default:
+			out = append(out, string(r.Value))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+func check(t testing.TB, got string, want ...string) {
+	t.Helper()
+	if w := strings.Join(want, "\n"); got != w {
+		t.Errorf("got\n%s\nwant\n%s", got, w)
+	}
+}
+
+func TestTheEngineIsTheFileThatItsOriginNames(t *testing.T) {
+	digest := fmt.Sprintf("%x", sha256.Sum256(Engine))
+	origin, err := os.ReadFile("engine/ORIGIN.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if digest != EngineSHA256 || !strings.Contains(string(origin), digest) {
+		t.Errorf("the engine is %s; engine.go and ORIGIN.md must say so", digest)
+	}
+}
+
+func TestAScriptFiltersAndMaps(t *testing.T) {
+	g := newRig(t).guest(`
+interface Trade { symbol: string; price: number }
+export function filter(v: Trade): boolean { return v.price > 100 }
+export function map(v: Trade): Trade { return { ...v, symbol: v.symbol.toLowerCase() } }
+`)
+	check(t, outcome(t, g, batchOf(`{"symbol":"ÄBC","price":150.5}`, `{"symbol":"X","price":1}`, "{\n\"symbol\":\"N\",\r\n\"price\": 101}")),
+		`{"symbol":"äbc","price":150.5}`, "filtered", `{"symbol":"n","price":101}`)
+}
+
+func TestUndefinedDropsAndFlatMapMultiplies(t *testing.T) {
+	r := newRig(t)
+	g := r.guest(`export const map = v => v === null ? undefined : v === 0 ? null : v + 1`)
+	check(t, outcome(t, g, batchOf("null", "1", "0")), "filtered", "2", "null")
+	g = r.guest(`export function flatMap(v) { return v.n === undefined ? undefined : Array.from({length: v.n}, (_, i) => i === 2 ? undefined : i) }`)
+	check(t, outcome(t, g, batchOf(`{"n":2}`, `{"n":0}`, `{}`, `{"n":1}`, `{"n":4}`)), "0", "1", "filtered", "filtered", "0", "0", "1", "3")
+}
+
+func TestAFilterPassesTheOriginalBytes(t *testing.T) {
+	g, err := newRig(t).start(`export const filter = v => { v.changed = true; return v.keep }`, runtime.Filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, outcome(t, g, batchOf(`{ "keep" : 1e0 }`, `{"keep":false}`, `{"keep":true,"big":12345678901234567890}`)),
+		`{ "keep" : 1e0 }`, "filtered", `{"keep":true,"big":12345678901234567890}`)
+}
+
+func TestTombstonesPass(t *testing.T) {
+	b := batchOf("1", "2")
+	b.Records[0].Value = nil
+	check(t, outcome(t, newRig(t).guest(`export const map = v => -v`), b), "null", "-2")
+}
+
+func TestTheRecordIsThereForThoseWhoAsk(t *testing.T) {
+	r := newRig(t)
+	for _, script := range []string{
+		`export function map(v, rec) { return rec }`,
+		`export function map(v: any, rec = {}) { return rec }`,
+		`export const map = (...all) => all[1]`,
+		`export function map(v) { return arguments[1] }`,
+	} {
+		check(t, outcome(t, r.guest(script), batchOf("1")),
+			`{"key":"k0","headers":{"h":"x","n":null},"timestamp":1000,"topic":"t","partition":2,"offset":0}`)
+	}
+}
+
+func TestInitGetsTheConfiguration(t *testing.T) {
+	script := `let least = 0
+export function init(config) { if (!config.least) throw new Error("least is missing"); least = config.least }
+export const filter = v => v >= least`
+	r := newRig(t)
+	check(t, outcome(t, r.guest(script, config(`{"least":5}`)), batchOf("4", "5")), "filtered", "5")
+	_, err := r.start(script, runtime.Filter)
+	if err == nil || !strings.Contains(err.Error(), "price.ts:2:61: Error: least is missing (in init)") {
+		t.Errorf("without its setting: %v", err)
+	}
+}
+
+func TestBytesComeAsTheyAre(t *testing.T) {
+	r := newRig(t)
+	g := r.guest(`export function map(v: Uint8Array) { return v.length === 0 ? "empty" : v.reverse() }`, inBytes)
+	check(t, outcome(t, g, batchOf("ab\xff\n", "", "xyz")), "\n\xffba", "empty", "zyx")
+	g = r.guest(`export const flatMap = v => new TextDecoder().decode(v).split(" ").map(w => new TextEncoder().encode(w + "é"))`, inBytes)
+	check(t, outcome(t, g, batchOf("ä ö", "", "\xff")), "äé", "öé", "é", "!error price.ts:1:54: URIError: malformed UTF-8 (in flatMap)")
+	g = r.guest(`export const map = v => ({})`, inBytes)
+	check(t, outcome(t, g, batchOf("a")), "!error price.ts: TypeError: with decode: bytes the result must be a Uint8Array or a string")
+}
+
+func TestAnErrorCostsItsRecordAndSaysWhere(t *testing.T) {
+	r := newRig(t)
+	r.write("lib/lower.ts", "// a neighbour\nexport function lower(s: string): string {\n  return s.toLowerCase()\n}\n")
+	g := r.guest(`import { lower } from "./lib/lower"
+type T = { symbol: string };
+
+export function map(v: T) {
+  if (v.symbol === "odd") throw "a string"
+  return { symbol: lower(v.symbol) }
+}`)
+	check(t, outcome(t, g, batchOf(`{"symbol":"A"}`, `{}`, `{"symbol":"odd"}`, `nonsense`, "\xff", "{\"a\":\"\n\"}", `{"symbol":"B"}`)),
+		`{"symbol":"a"}`,
+		`!error lib/lower.ts:3:10: TypeError: cannot read property 'toLowerCase' of undefined (in lower)`,
+		`!error price.ts: a string`,
+		`!decode the value is not JSON: it goes wrong at byte 2`,
+		`!decode the value is not UTF-8, so it is not JSON`,
+		`!decode the value is not JSON: it goes wrong at byte 7`,
+		`{"symbol":"b"}`)
+}
+
+func TestAnswersThatAreNoneFailTheirRecord(t *testing.T) {
+	g := newRig(t).guest(`export function map(v) {
+  switch (v) {
+    case 0: return Promise.resolve(1)
+    case 1: return () => 1
+    case 2: return 1n
+    case 3: { const a: any = {}; a.a = a; return a }
+    case 4: return deep()
+    default: return v
+  }
+}
+function deep() { return deep() + 1 }`)
+	got := outcome(t, g, batchOf("0", "1", "2", "3", "4", "5"))
+	for i, want := range []string{"map returned a Promise", "no form in JSON", "BigInt", "circular", "Maximum call stack size exceeded", "5"} {
+		if line := strings.Split(got, "\n")[i]; !strings.Contains(line, want) {
+			t.Errorf("%d: %q lacks %q", i, line, want)
+		}
+	}
+}
+
+func TestARunawayCostsItsRecord(t *testing.T) {
+	g := newRig(t).guest(`const kept = []
+export function map(v) {
+  if (v === "loop") for (;;);
+  if (v === "regex") return /^(a+)+$/.test("a".repeat(40) + "b")
+  if (v === "grow") for (;;) kept.push(new Array(1000).fill(v))
+  if (v === "catch") for (;;) try { for (;;); } catch (e) {}
+  return v
+}`)
+	got := strings.Split(outcome(t, g, batchOf(`1`, `"loop"`, `2`, `"grow"`, `"regex"`, `3`, `"catch"`, `4`)), "\n")
+	for i, want := range []string{"1", "!deadline price.ts was stopped", "2", "!limit price.ts is out of memory", "!deadline", "3", "!deadline", "4"} {
+		if !strings.HasPrefix(got[i], want) {
+			t.Errorf("%d: %q, want %q", i, got[i], want)
+		}
+	}
+}
+
+func TestAnErrorStartsTheScriptAfresh(t *testing.T) {
+	g := newRig(t).guest(`let n = 0
+export function map(v) { n++; if (v === "throw") throw new Error("no"); return n }`)
+	check(t, outcome(t, g, batchOf("0", "0")), "1", "2")
+	outcome(t, g, batchOf(`"throw"`))
+	check(t, outcome(t, g, batchOf("0")), "1")
+	for range 200 {
+		outcome(t, g, batchOf(`"throw"`, `0`))
+	}
+	check(t, outcome(t, g, batchOf("0")), "1")
+}
+
+func TestLargeBatchesAnswerInOrder(t *testing.T) {
+	g := newRig(t).guest(`export const map = (v, rec) => [v, rec.offset, "x".repeat(v % 7 === 0 ? 5000 : 1)]`)
+	var values []string
+	for i := range 3000 {
+		values = append(values, fmt.Sprint(i))
+	}
+	b := batchOf(values...)
+	if err := g.Process(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range b.Records {
+		if !strings.HasPrefix(string(r.Value), fmt.Sprintf("[%d,%d,", i, i)) {
+			t.Fatalf("record %d became %.40s", i, r.Value)
+		}
+	}
+}
+
+func TestAStepMustSuitItsScript(t *testing.T) {
+	r := newRig(t)
+	for script, want := range map[string]string{
+		`export const map = v => v; export const flatMap = v => [v]`:    "exports map and flatMap",
+		`export const other = 1`:                                        "exports none of filter, map and flatMap",
+		`export const map = 1`:                                          "the export map is no function",
+		`export const map = v => v`:                                     "use it as a transform",
+		`throw new TypeError("at the top")`:                             "price.ts:1:11: TypeError: at the top",
+		`export async function init() {}; export const filter = v => v`: "init returned a Promise",
+		`for (;;);`: "price.ts was stopped",
+	} {
+		if _, err := r.start(script, runtime.Filter); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error is %v, want %q", script, err, want)
+		}
+	}
+}
+
+func TestConsoleGoesToTheLog(t *testing.T) {
+	r := newRig(t)
+	outcome(t, r.guest(`export function map(v) { console.warn("seen", v, { a: 1 }); return v }`), batchOf("1"))
+	if !strings.Contains(r.log.String(), `level=WARN msg="seen 1 {\"a\":1}" plugin=price step=step`) {
+		t.Errorf("the log is %s", r.log.String())
+	}
+}
+
+func TestTheClockIsThatOfTheBatch(t *testing.T) {
+	g := newRig(t).guest(`export const map = v => Math.floor(Date.now() / 1000)`)
+	check(t, outcome(t, g, batchOf("0", "0")), "1", "1")
+}
+
+func TestSourceErrorsHaveAPlace(t *testing.T) {
+	r := newRig(t)
+	secret := filepath.Join(filepath.Dir(r.dir), "outside.ts")
+	if err := os.WriteFile(secret, []byte("export const x = 1"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(secret, filepath.Join(r.dir, "link.ts")); err != nil {
+		t.Fatal(err)
+	}
+	for script, want := range map[string]string{
+		"export const a = 1\nexport const map = v => {": "price.ts:2:26: Unexpected end of file\n     2 | export const map = v => {\n       |                          ^",
+		"import x from \"lodash\"; x()":                 `price.ts:1:15: a script imports files of its own folder only, such as "./lodash"`,
+		"import x from \"../outside\"; x()":             "there is no ../outside in the folder of the script",
+		"import x from \"./link\"; x()":                 "there is no link in the folder of the script",
+		"import x from \"/etc/passwd\"; x()":            "a script imports files of its own folder only",
+		"import x from \"fs\"; x()":                     "a script imports files of its own folder only",
+		"await 1":                                       "Top-level await",
+	} {
+		if _, err := Compile(r.write("price.ts", script)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s:\n%v\nwant %q", script, err, want)
+		}
+	}
+	if _, err := Compile(r.write("price.py", "")); err == nil || !strings.Contains(err.Error(), "price.py is no .ts") {
+		t.Errorf("a file of another language: %v", err)
+	}
+}
+
+func TestTheDigestIsThatOfTheSource(t *testing.T) {
+	r := newRig(t)
+	text := "export const map = v => v"
+	s, err := Compile(r.write("price.js", text))
+	if err != nil || s.Digest() != fmt.Sprintf("%x", sha256.Sum256([]byte(text))) {
+		t.Errorf("one file: %v, %v", s, err)
+	}
+	r.write("a.js", "export default 1")
+	importing := "import a from './a.js'; export const map = v => a"
+	first, err := Compile(r.write("price.js", importing))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.write("a.js", "export default 2")
+	second, err := Compile(r.write("price.js", importing))
+	if err != nil || first.Digest() == second.Digest() {
+		t.Errorf("a changed neighbour leaves the digest at %s: %v", first.Digest(), err)
+	}
+}

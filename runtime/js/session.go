@@ -1,0 +1,277 @@
+package js
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/stream"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// Limits of the engine. They are set below those of the module, so that a script meets an error that names it instead of
+// a trap.
+const (
+	stackBytes  = 256 << 10 // of the engine's 1 MiB; deeper recursion is a RangeError
+	marginBytes = 4 << 20   // of the module's memory, for what is not the script's: the engine, and the batch as text
+	warmBytes   = 1 << 20   // taken and given back before the snapshot, so that most batches do not make memory grow
+	// The engine asks whether to go on once in 10,000 turns of a loop or calls. One answer is about 0.1 to 0.3 ms.
+	turnsPerPoll   = 10_000
+	pollsPerRecord = 250
+	pollsPerCall   = 1000
+	pollsToStart   = 10_000
+	// What goes into the engine at once. Beyond a hundred records nothing is gained.
+	batchRecords = 256
+	batchBytes   = 256 << 10
+)
+
+// What a script has, as start tells it.
+const (
+	hasFilter = 1 << iota
+	hasMap
+	hasFlatMap
+	wantsRecord
+)
+
+// session is one engine with one script in it.
+type session struct {
+	script *Script
+	host   *runtime.Host
+	engine *engine
+	ctx    context.Context // of the call under way, for calls back into the engine
+
+	polls   int // left before the script is stopped
+	has     int
+	process handle // the harness's function for a batch
+	cursor  uint32 // where the harness notes which record it is at
+	saved   snapshot
+	threw   bool // a record of the last call threw: the state of the script is not to be trusted
+
+	text []byte // reused
+	recs []byte
+}
+
+// Start implements runtime.Session.
+func (s *session) Start(ctx context.Context) error {
+	s.ctx, s.polls = ctx, pollsToStart
+	if err := s.start(ctx); err != nil {
+		var t *thrown
+		if s.polls < 0 {
+			return fmt.Errorf("%s was stopped after %d turns of its loops and calls, before it was ready", s.script.name, pollsToStart*turnsPerPoll)
+		}
+		if errors.As(err, &t) {
+			return fmt.Errorf("%s", s.script.explain(t))
+		}
+		return err
+	}
+	if err := s.suits(s.host.Mode()); err != nil {
+		return err
+	}
+	return s.save(ctx)
+}
+
+func (s *session) start(ctx context.Context) error {
+	e := s.engine
+	memory := s.host.MemoryBytes()
+	for _, c := range []struct {
+		name string
+		args []uint64
+	}{
+		{"_initialize", nil}, {"qjs_init", nil}, {"qjs_set_max_stack_size", []uint64{stackBytes}},
+		{"qjs_set_memory_limit", []uint64{uint64(max(memory-marginBytes, memory/2))}}, {"qjs_set_interrupt_handler", []uint64{1}},
+	} {
+		if _, err := e.call(ctx, c.name, c.args...); err != nil {
+			return fmt.Errorf("starting the engine: %w", err)
+		}
+	}
+	scratch, err := e.call(ctx, "wasm_malloc", 16)
+	if err != nil {
+		return err
+	}
+	e.scratch = uint32(scratch)
+	return s.load(ctx)
+}
+
+// load runs the harness and the script, and tells the script its configuration.
+func (s *session) load(ctx context.Context) error {
+	e := s.engine
+	wrap, err := e.eval(ctx, "harness.js", harness)
+	if err != nil {
+		return fmt.Errorf("loading the harness: %w", err)
+	}
+	logger, err := e.with(ctx, "qjs_new_host_function", []byte("log"), 0)
+	if err != nil {
+		return err
+	}
+	h, err := e.invoke(ctx, wrap, logger)
+	if err != nil {
+		return fmt.Errorf("loading the harness: %w", err)
+	}
+	if _, err := e.eval(ctx, bundleName, s.script.program); err != nil {
+		return err
+	}
+	global, err := e.call(ctx, "qjs_get_global")
+	if err != nil {
+		return err
+	}
+	plugin, err := e.property(ctx, handle(global), "plugin")
+	if err != nil {
+		return err
+	}
+	config, err := e.newString(ctx, s.host.Config())
+	if err != nil {
+		return err
+	}
+	start, err := e.property(ctx, h, "start")
+	if err != nil {
+		return err
+	}
+	if err := s.begin(ctx, start, plugin, config); err != nil {
+		return err
+	}
+	name := "json"
+	if s.script.Bytes {
+		name = "bytes"
+	}
+	s.process, err = e.property(ctx, h, name)
+	return err
+}
+
+// begin calls start of the harness, with a cell of memory for the cursor.
+func (s *session) begin(ctx context.Context, start, plugin, config handle) error {
+	e := s.engine
+	cell, err := e.with(ctx, "qjs_new_array_buffer", []byte{0, 0, 0, 0})
+	if err != nil {
+		return err
+	}
+	if s.cursor, _, err = e.bytes(ctx, cell); err != nil {
+		return err
+	}
+	has, err := e.invoke(ctx, start, plugin, config, cell)
+	if err != nil {
+		return err
+	}
+	text, err := e.lines(ctx, has)
+	if err != nil {
+		return err
+	}
+	s.has, err = strconv.Atoi(string(text))
+	return err
+}
+
+func (s *session) can(bit int) bool { return s.has&bit != 0 }
+
+// suits says whether the script has what the step needs.
+func (s *session) suits(mode runtime.Mode) error {
+	name := s.script.name
+	switch {
+	case s.can(hasMap) && s.can(hasFlatMap):
+		return fmt.Errorf("%s exports map and flatMap; it must be one of them", name)
+	case !s.can(hasFilter) && !s.can(hasMap) && !s.can(hasFlatMap):
+		return fmt.Errorf("%s exports none of filter, map and flatMap", name)
+	case mode == runtime.Filter && (s.can(hasMap) || s.can(hasFlatMap)):
+		return fmt.Errorf("%s exports map or flatMap; use it as a transform", name)
+	}
+	return nil
+}
+
+// interrupt is asked by the engine, while a script runs, whether to stop it.
+func interrupt(g runtime.Session, _ api.Module, stack []uint64) {
+	s := g.(*session)
+	s.polls--
+	stack[0] = 0
+	if s.polls < 0 {
+		stack[0] = 1
+	}
+}
+
+// hostLog is console.log and its kind: a level and a text.
+func hostLog(g runtime.Session, m api.Module, stack []uint64) {
+	s := g.(*session)
+	argv := uint32(stack[4])
+	stack[0] = 0
+	level, ok1 := m.Memory().ReadUint32Le(argv)
+	text, ok2 := m.Memory().ReadUint32Le(argv + 4)
+	if !ok1 || !ok2 {
+		return
+	}
+	s.host.CountCall()
+	n, err1 := s.engine.text(s.ctx, handle(level))
+	line, err2 := s.engine.text(s.ctx, handle(text))
+	undefined, err3 := s.engine.call(s.ctx, "qjs_get_undefined")
+	if err := errors.Join(err1, err2, err3); err != nil {
+		runtime.Stop(stream.ReasonTrap, "logging: "+err.Error())
+	}
+	if len(n) == 1 {
+		s.host.Log(uint32(n[0]-'0'), line)
+	}
+	stack[0] = undefined
+}
+
+// Close implements runtime.Session. A script has no last word.
+func (s *session) Close(context.Context) error { return nil }
+
+// snapshot is the memory of an engine after the start of its script, without the zeros at its end.
+type snapshot struct {
+	memory  []byte
+	size    uint32
+	pointer uint64 // of the engine's stack
+}
+
+// grownBytes is how much memory may grow before a new instance takes the place of a reset: what was grown is lost to the
+// engine's allocator by a reset.
+const grownBytes = 4 << 20
+
+func (s *session) save(ctx context.Context) error {
+	e := s.engine
+	room, err := e.call(ctx, "wasm_malloc", warmBytes)
+	if err != nil {
+		return err
+	}
+	if err := e.release(ctx, uint32(room)); err != nil {
+		return err
+	}
+	if _, err := e.call(ctx, "qjs_run_gc"); err != nil {
+		return err
+	}
+	memory := e.module.Memory()
+	view, _ := memory.Read(0, memory.Size())
+	end := len(view)
+	for end > 0 && view[end-1] == 0 {
+		end--
+	}
+	s.saved = snapshot{memory: append([]byte(nil), view[:end]...), size: memory.Size(), pointer: s.stackPointer().Get()}
+	return nil
+}
+
+func (s *session) stackPointer() api.MutableGlobal {
+	return s.engine.module.ExportedGlobal("__stack_pointer").(api.MutableGlobal)
+}
+
+// Reset implements runtime.Resetter.
+func (s *session) Reset(context.Context) bool {
+	memory := s.engine.module.Memory()
+	if memory.Size() > s.saved.size+grownBytes {
+		return false
+	}
+	view, ok := memory.Read(0, memory.Size())
+	if !ok {
+		return false
+	}
+	clear(view[copy(view, s.saved.memory):])
+	s.stackPointer().Set(s.saved.pointer)
+	s.threw = false
+	return true
+}
+
+// at reads which record of the engine's batch the harness is at.
+func (s *session) at() int {
+	b, ok := s.engine.module.Memory().Read(s.cursor, 4)
+	if !ok {
+		return 0
+	}
+	return int(binary.LittleEndian.Uint32(b))
+}
