@@ -51,7 +51,7 @@ type builder struct {
 
 func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 	p := b.cfg
-	s := &pipeline.Spec{Name: p.Name, Events: b.observe.flow(), Workers: p.Workers, CommitInterval: p.CommitInterval, Pace: paceOf(p), Ledger: pipeline.NewLedger(),
+	s := &pipeline.Spec{Name: p.Name, Events: b.observe.flow(), Now: b.options.Now, Workers: p.Workers, CommitInterval: p.CommitInterval, Pace: paceOf(p), Ledger: pipeline.NewLedger(),
 		Limits: pipeline.Limits{ValueBytes: p.Limits.ValueBytes, KeyBytes: p.Limits.KeyBytes, Headers: p.Limits.Headers, HeaderBytes: p.Limits.HeaderBytes}}
 	cluster, err := clusterOf(p.Source.Kafka, b.options.Dial)
 	if err != nil {

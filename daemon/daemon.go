@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,9 +21,10 @@ import (
 
 // Options are what the command line decides.
 type Options struct {
-	Logger   *slog.Logger // nil: slog.Default
-	CacheDir string       // where compiled plugins are kept; "": in memory only
-	Only     []string     // names of the pipelines to run; empty: all
+	Logger   *slog.Logger     // nil: slog.Default
+	CacheDir string           // where compiled plugins are kept; "": in memory only
+	Only     []string         // names of the pipelines to run; empty: all
+	Now      func() time.Time // the clock by which reorder waits; nil: time.Now
 
 	// Two seams where a simulation stands between the engine and the world; nil in a real process.
 	Dial   dialer                                              // makes the connections to Kafka and Redis
@@ -127,11 +129,19 @@ func (r *running) diagnose(ctx context.Context) {
 		case <-time.After(wait):
 		}
 		if s, why := r.board.state(); s == pipeline.Starting && why == "" {
-			for _, err := range r.check(ctx) {
-				r.log.Error("the pipeline cannot start yet", "why", err)
-				r.board.set(0, pipeline.Starting, err.Error())
-			}
+			r.look(ctx)
 		}
+	}
+}
+
+// look notes what keeps a pipeline from starting.
+func (r *running) look(ctx context.Context) {
+	found := r.check(ctx)
+	for _, err := range found {
+		r.log.Error("the pipeline cannot start yet", "error", err)
+	}
+	if err := errors.Join(found...); err != nil && ctx.Err() == nil {
+		r.board.set(0, pipeline.Starting, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 }
 

@@ -22,7 +22,7 @@ func (b *builder) reorder(st *config.Step) (pipeline.Step, error) {
 	r := st.Reorder
 	c := reorder.Config{Name: st.Name, First: r.First, Any: r.FirstAny, MaxWait: r.MaxWait, MaxBuffered: r.MaxBuffered, IdleTimeout: r.IdleTimeout,
 		MaxFuture: r.MaxFuture, OnGap: reorder.OnGap(r.OnGap), Late: reorder.Late(r.Late), Side: b.numbers[r.Side], OnStateLoss: reorder.StateLoss(r.OnStateLoss),
-		Events: b.observe.reorder(st.Name)}
+		Now: b.options.Now, Events: b.observe.reorder(st.Name)}
 	if r.Time != "" {
 		at, err := expr.ParsePath(r.Time)
 		if err != nil {

@@ -30,6 +30,8 @@ type Spec struct {
 	Dial func(worker int) (Client, error)
 	// Build makes the stages of one worker, which last as long as the worker does; release lets go of what they hold.
 	Build func(ctx context.Context, worker int) (stages []Stage, release func(), err error)
+	// Now is the clock of steps that watch time; nil is time.Now.
+	Now func() time.Time
 	// Ready returns nil once the dependencies of the steps answer. It is asked again while a worker is stalled.
 	Ready func(ctx context.Context) error
 }
@@ -38,6 +40,13 @@ type Spec struct {
 type Output struct {
 	Name string
 	Key  func(*stream.Record) ([]byte, error) // nil: the record's own key
+}
+
+func (s *Spec) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
 }
 
 const (
@@ -290,7 +299,7 @@ func (w *Worker) tick(ctx context.Context) error {
 		}
 		w.batch.Reset()
 		begin := time.Now()
-		if err := t.Tick(ctx, &w.batch, begin, w.client.CaughtUp); err != nil {
+		if err := t.Tick(ctx, &w.batch, w.spec.now(), w.client.CaughtUp); err != nil {
 			return err
 		}
 		took := time.Since(begin)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -48,8 +49,17 @@ type Client struct {
 	observe func(string, time.Duration, error)
 }
 
+// quiet keeps go-redis from writing to stderr by itself: what is wrong comes back as an error of a call, and is said once.
+type quiet struct{}
+
+// Printf implements the logger of go-redis.
+func (quiet) Printf(context.Context, string, ...any) {}
+
+var silence = sync.OnceFunc(func() { redis.SetLogger(quiet{}) })
+
 // Open makes a client. It does not connect yet.
 func Open(o Options) (*Client, error) {
+	silence()
 	if len(o.Addrs) == 0 {
 		return nil, errors.New("redis: no address is given")
 	}
