@@ -25,6 +25,7 @@ deps: ## what the tests need, on Debian 12; as root where packages are missing
 
 plugins: ## the example plugins, from source
 	$(MAKE) -C plugins
+	$(MAKE) -C runtime/compat
 
 test: deps ## every test, on a real Kafka and a real Redis
 	go vet ./...

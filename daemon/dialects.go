@@ -2,10 +2,11 @@ package daemon
 
 import (
 	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/runtime/compat/redpanda"
 	"github.com/streamproc/streamproc/runtime/js"
 )
 
 // dialects are the ABIs that plugins may speak beside sp1.
 func dialects() []runtime.Dialect {
-	return []runtime.Dialect{&js.Script{}}
+	return []runtime.Dialect{&js.Script{}, redpanda.Dialect{}}
 }

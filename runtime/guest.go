@@ -43,6 +43,7 @@ type Guest struct {
 	random, logged       int
 	suppressed           int
 	reasons              map[int32]string
+	words                []string // first lines written to file 2
 
 	// of the current batch; kept for the next
 	todo     []int    // indices of the records to hand over
