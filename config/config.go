@@ -16,6 +16,7 @@ type Config struct {
 	Admin     Admin
 	Telemetry Telemetry
 	Warnings  Problems // what is no error, and yet wants a look
+	Instance  string   // of this process among those that share its work; "": to be found out
 }
 
 // Kafka is one cluster.
@@ -67,6 +68,7 @@ type PluginLimits struct {
 type Pipeline struct {
 	Name, Description string
 	Workers           int
+	ExactlyOnce       bool // outputs and offsets of a checkpoint are one transaction
 	CommitInterval    time.Duration
 	Source            Source
 	Steps             []Step
@@ -86,6 +88,7 @@ type Source struct {
 	Latest         bool
 	StartAt        time.Time // zero: earliest, or latest
 	SessionTimeout time.Duration
+	Consumer       bool // group_protocol: consumer; the session timeout is the brokers'
 	PollRecords    int
 	PollBytes      int
 	Bytes          bool // values are not JSON

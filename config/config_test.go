@@ -74,8 +74,10 @@ var mistakes = []struct {
 	{"window: 24h", "on_unavailable: pause", `unknown value "pause" (use stall, pass or fail)`, false},
 	{"key: $.id", "key: id", `is no path`, true},
 	{"startsWith(\"a\")'", "startsWith('", `the expression is wrong`, true},
-	{"delivery: at_least_once", "delivery: exactly_once", `exactly_once is not available in this version`, false},
-	{"commit_interval: 100ms", "commit_interval: 10ms", `10ms is out of the range of 20ms to 1m`, true},
+	{"delivery: at_least_once", "delivery: exactly", `unknown value "exactly" (use at_least_once or exactly_once)`, false},
+	{"delivery: at_least_once\n    commit_interval: 100ms", "delivery: exactly_once\n    commit_interval: 4s", "commit_interval is 4s, and at most half of session_timeout, 3s", true},
+	{"commit_interval: 100ms", "commit_interval: 10ms", `10ms is out of the range of 20ms to 1m (a commit takes some milliseconds`, true},
+	{"session_timeout: 6s", "session_timeout: 6s, group_protocol: consumer", "the session timeout is the brokers'", true},
 	{"${IN}", "${NOPE}", `the environment has no NOPE`, true},
 	{"topic: out,", "topic: in,", `read its own output`, true},
 	{"version: 1", "version: 2", `:1:10: version: this build reads version 1 only`, false},
@@ -96,6 +98,33 @@ func TestWhatIsWrongIsNamedWithPlaceAndRemedy(t *testing.T) {
 		}
 		_, err := load(t, strings.Replace(complete, c.old, c.new, 1), env)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "^") {
+			t.Errorf("%s:\n%v\nwant %s", c.new, err, c.want)
+		}
+	}
+}
+
+const onceYAML = `version: 1
+resources: { kafka: { main: { brokers: ["a:1"] }, other: { brokers: ["b:1"] } } }
+pipelines:
+  once:
+    delivery: exactly_once
+    source: { kafka: main, topics: [in] }
+    sinks: { out: { topic: out, compression: zstd } }
+`
+
+func TestATransactionLiesInOneClusterAndHasOneProducer(t *testing.T) {
+	c, err := load(t, onceYAML, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := c.Pipelines[0]; !p.ExactlyOnce || p.DLQ.Compression != "zstd" {
+		t.Errorf("exactly once %v, dead letters %+v", p.ExactlyOnce, p.DLQ)
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{"topic: out", "kafka: other, topic: out", "out is on another cluster than the source, and a transaction lies in one cluster"},
+		{"    sinks:", "    dlq: { compression: gzip }\n    sinks:", "out and dlq differ, and a transaction has one producer (give all sinks the same compression and linger)"},
+	} {
+		if _, err := load(t, strings.Replace(onceYAML, c.old, c.new, 1), nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s:\n%v\nwant %s", c.new, err, c.want)
 		}
 	}

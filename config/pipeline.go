@@ -15,18 +15,24 @@ type pipelineReader struct {
 	used  map[*Sink]bool
 	steps []at // where the steps of the pipeline stand
 	where at   // where the sinks stand
+	dead  at   // where the dead letters stand
+	once  at   // where delivery stands
 
 	transformed bool // a transform has been read: from there on values are what it makes
 	json        []at // what takes the values of the source for JSON
 	sinkJSON    []at // what takes the values that come out for JSON
 }
 
-const defaultLinger = 5 * time.Millisecond
+const (
+	defaultLinger    = 5 * time.Millisecond
+	defaultSession   = 10 * time.Second
+	consumerInterval = 4 * time.Second // half of the transaction timeout where the session is the brokers'
+)
 
 func (b *builder) pipeline(name string) value {
 	b.fillResources() // whatever resources there are have been read
 	p := &Pipeline{Name: name, Workers: 1, CommitInterval: time.Second, Limits: b.record, Retry: b.retry, InFlightBytes: 64 << 20,
-		Source: Source{Group: name, SessionTimeout: 10 * time.Second, PollRecords: 5000, PollBytes: 16 << 20}}
+		Source: Source{Group: name, SessionTimeout: defaultSession, PollRecords: 5000, PollBytes: 16 << 20}}
 	p.Source.Kafka = only(b.cfg.Kafka)
 	p.DLQ = &Sink{Name: "dlq", Kafka: p.Source.Kafka, Topic: name + ".dlq", Compression: "none", Linger: defaultLinger}
 	b.cfg.Pipelines = append(b.cfg.Pipelines, p)
@@ -45,15 +51,15 @@ func only[T any](of map[string]*T) *T {
 }
 
 func (r *pipelineReader) settings() settings {
-	p, delivery := r.p, "at_least_once"
+	p := r.p
 	return settings{
 		{name: "description", doc: "What the pipeline is for, in a sentence.", value: text(&p.Description)},
-		{name: "delivery", doc: "What is promised of the outputs.", value: word(&delivery, "at_least_once").without("exactly_once")},
+		{name: "delivery", doc: "What is promised of the outputs. With `exactly_once` those of a checkpoint and its offsets are one transaction; read them with `isolation.level=read_committed`.", value: r.delivery()},
 		{name: "workers", doc: "How many members of the consumer group this process is. Each owns whole partitions, instances of the plugins and checkpoints.", value: count(&p.Workers, 1, 256)},
-		{name: "commit_interval", doc: "How often there is a checkpoint.", value: duration(&p.CommitInterval, 20*time.Millisecond, time.Minute)},
+		{name: "commit_interval", doc: "How often there is a checkpoint.", value: duration(&p.CommitInterval, minCommitInterval, time.Minute).because("a commit takes some milliseconds of the brokers, and they pace transactions at 20ms")},
 		{name: "source", doc: "What is read.", need: "add source: { topics: [NAME] }", value: r.source()},
 		{name: "sinks", doc: "What is written, by name. Without a route there is one, besides side sinks.", need: "add sinks: { out: { topic: NAME } }", value: named(r.names, r.namedSink).then(func(a at) { r.where = a })},
-		{name: "dlq", doc: "Where records go that cannot be processed, with the reason in their headers.", value: r.sink(p.DLQ).orElse(noDeadLetters())},
+		{name: "dlq", doc: "Where records go that cannot be processed, with the reason in their headers.", value: r.sink(p.DLQ).then(func(a at) { r.dead = a }).orElse(noDeadLetters())},
 		{name: "steps", doc: "What happens to a record, one after the other.", value: list(func() value { return r.step(&p.Steps, true) })},
 		{name: "record_limits", doc: "What a record may be; one beyond it goes to the dead letters.", value: recordLimits(&p.Limits)},
 		{name: "retry", doc: "How often a record is tried again where a step says `on_error: retry`.", value: retry(&p.Retry)},
@@ -77,6 +83,7 @@ func (r *pipelineReader) source() value {
 			{name: "group", doc: "The consumer group. Instances with the same one share the partitions.", value: text(&s.Group)},
 			{name: "start", doc: "Where to begin in a partition for which the group has no offset yet.", value: start(s)},
 			{name: "session_timeout", doc: "After this the partitions of a dead instance move on.", value: duration(&s.SessionTimeout, time.Second, 30*time.Minute)},
+			{name: "group_protocol", doc: "How the group shares its partitions: `classic` by its members, `consumer` by the brokers (KIP-848). With `consumer` the session timeout is the brokers' `group.consumer.session.timeout.ms`.", value: r.groupProtocol()},
 			{name: "decode", doc: "What values are taken for. They are decoded only where a step looks into them; with `bytes` a step that would, before any transform, is an error.", value: word(&decode, "json", "bytes").without("avro", "protobuf").then(func(at) { s.Bytes = decode == "bytes" })},
 			{name: "poll", doc: "What is read at once.", value: object(func() settings {
 				return settings{
@@ -152,6 +159,25 @@ func noDeadLetters() value {
 	return v
 }
 
+// minCommitInterval is a transaction's shortest worthwhile length: brokers let the first write of the next one wait so long.
+const minCommitInterval = 20 * time.Millisecond
+
+func (r *pipelineReader) delivery() value {
+	delivery := "at_least_once"
+	return word(&delivery, "at_least_once", "exactly_once").then(func(a at) {
+		r.p.ExactlyOnce, r.once = delivery == "exactly_once", a
+	})
+}
+
+func (r *pipelineReader) groupProtocol() value {
+	protocol := "classic"
+	return word(&protocol, "classic", "consumer").then(func(a at) {
+		if r.p.Source.Consumer = protocol == "consumer"; r.p.Source.Consumer && r.p.Source.SessionTimeout != defaultSession {
+			a.fail(conflict, "leave session_timeout out, and set group.consumer.session.timeout.ms at the brokers", "with the consumer protocol the session timeout is the brokers'")
+		}
+	})
+}
+
 // check looks at the pipeline as a whole.
 func (r *pipelineReader) check(a at) {
 	if !a.isMapping() {
@@ -161,6 +187,9 @@ func (r *pipelineReader) check(a at) {
 	r.checkBytes()
 	if r.where.node == nil {
 		return
+	}
+	if r.p.ExactlyOnce {
+		r.checkTransaction()
 	}
 	free := 0
 	for _, s := range r.p.Sinks {
@@ -174,6 +203,39 @@ func (r *pipelineReader) check(a at) {
 		r.where.fail(conflict, "route to it, or take it out", "%d sink(s) are never written", free)
 	case !routed && free != 1:
 		r.where.fail(conflict, "add a route, or leave one sink", "without a route there is one sink besides side sinks, here are %d", free)
+	}
+}
+
+// checkTransaction looks at what one transaction wants: one cluster, one producer, and an end before its timeout.
+func (r *pipelineReader) checkTransaction() {
+	p := r.p
+	if len(p.Sinks) == 0 {
+		return
+	}
+	first := p.Sinks[0]
+	if p.DLQ.Compression == "none" && p.DLQ.Linger == defaultLinger {
+		p.DLQ.Compression, p.DLQ.Linger = first.Compression, first.Linger
+	}
+	for _, s := range append(slices.Clone(p.Sinks), p.DLQ) {
+		where := r.where
+		if s == p.DLQ && r.dead.node != nil {
+			where = r.dead
+		}
+		if s.Kafka != p.Source.Kafka {
+			where.fail(conflict, "write to the cluster of the source, or use delivery: at_least_once",
+				"%s is on another cluster than the source, and a transaction lies in one cluster: its outputs could not be committed with the offsets", s.Name)
+		}
+		if s.Compression != first.Compression || s.Linger != first.Linger {
+			where.fail(conflict, "give all sinks the same compression and linger", "%s and %s differ, and a transaction has one producer", first.Name, s.Name)
+		}
+	}
+	if longest := p.Source.SessionTimeout / 2; p.CommitInterval > longest && !p.Source.Consumer {
+		r.once.fail(conflict, "shorten commit_interval, or raise session_timeout",
+			"a transaction would be open for most of its timeout: commit_interval is %s, and at most half of session_timeout, %s", writtenDuration(p.CommitInterval), writtenDuration(longest))
+	}
+	if p.Source.Consumer && p.CommitInterval > consumerInterval {
+		r.once.fail(conflict, "shorten commit_interval", "a transaction would be open for most of its timeout: commit_interval is %s, and at most %s with the consumer protocol",
+			writtenDuration(p.CommitInterval), writtenDuration(consumerInterval))
 	}
 }
 

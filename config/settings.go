@@ -125,6 +125,21 @@ func (v value) unset(means string) value {
 	return v
 }
 
+// because adds the reason to a range.
+func (v value) because(reason string) value {
+	read := v.read
+	v.read = func(a at) {
+		n := len(a.r.problems)
+		read(a)
+		for i := n; i < len(a.r.problems); i++ {
+			if a.r.problems[i].Code == outOfRange {
+				a.r.problems[i].Hint = reason
+			}
+		}
+	}
+	return v
+}
+
 // orElse reads what is no mapping with another value.
 func (v value) orElse(other value) value {
 	read := v.read

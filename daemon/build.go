@@ -83,7 +83,11 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 	s.Sink, s.DeadLetters = b.numbers[p.Default()], b.numbers[p.DLQ]
 	group := groupOf(p)
 	s.Dial = func(worker int) (pipeline.Client, error) {
-		c, err := kafka.Dial(*cluster, group, outputs, p.InFlightBytes, b.log)
+		of := group
+		if p.ExactlyOnce {
+			of.TransactionalID = fmt.Sprintf("%s.%s.%d", p.Name, b.options.Instance, worker)
+		}
+		c, err := kafka.Dial(*cluster, of, outputs, p.InFlightBytes, b.log)
 		if err != nil || b.options.Client == nil {
 			return c, err
 		}
@@ -106,7 +110,7 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 
 func groupOf(p *config.Pipeline) kafka.Group {
 	return kafka.Group{Name: p.Source.Group, Topics: p.Source.Topics, Start: kafka.Start{Latest: p.Source.Latest, At: p.Source.StartAt},
-		SessionTimeout: p.Source.SessionTimeout, PollRecords: pollRecords(p), PollBytes: p.Source.PollBytes}
+		SessionTimeout: p.Source.SessionTimeout, PollRecords: pollRecords(p), PollBytes: p.Source.PollBytes, Consumer: p.Source.Consumer}
 }
 
 func clusterOf(k *config.Kafka, dial dialer) (*kafka.Cluster, error) {

@@ -25,6 +25,9 @@ type Options struct {
 	CacheDir string           // where compiled plugins are kept; "": in memory only
 	Only     []string         // names of the pipelines to run; empty: all
 	Now      func() time.Time // the clock by which reorder waits; nil: time.Now
+	// Instance names this process in its transactional ids. It is unique among the living, and the same again after a
+	// restart where that can be had.
+	Instance string
 
 	// Two seams where a simulation stands between the engine and the world; nil in a real process.
 	Dial   dialer                                              // makes the connections to Kafka and Redis

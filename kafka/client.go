@@ -25,6 +25,7 @@ type Client struct {
 	log       *slog.Logger
 	member    *membership
 	out       *producer
+	txn       *transactions // nil: plain commits
 	pulse     pulse
 	topicIDs  map[string][16]byte
 	parts     map[stream.Partition]*position // of the current assignment
@@ -60,13 +61,12 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()), // a committed offset that retention has passed halts: going on would lose in silence
 
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.DisableAutoCommit(),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(group.SessionTimeout),
-		kgo.HeartbeatInterval(group.SessionTimeout/heartbeatsPerSession), kgo.RebalanceTimeout(rebalanceTimeout),
 		kgo.FetchMaxWait(fetchMaxWait), kgo.WithHooks(&c.pulse),
 		kgo.OnOffsetsFetched(c.onFetched), kgo.OnPartitionsAssigned(c.onAssigned), kgo.OnPartitionsRevoked(c.onRevoked), kgo.OnPartitionsLost(c.onLost))
 	if group.PollBytes > 0 {
 		opts = append(opts, kgo.FetchMaxBytes(int32(group.PollBytes)))
 	}
+	opts = append(append(opts, group.balancing()...), group.transactionalOptions()...)
 	own := -1
 	for i, o := range outputs {
 		if o.Cluster == nil {
@@ -85,6 +85,14 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 	if c.out, err = newProducer(c.cl, cluster, own, outputs, limitBytes, log); err != nil {
 		c.cl.Close()
 		return nil, err
+	}
+	if group.TransactionalID != "" {
+		if len(c.out.extra) > 0 {
+			c.cl.Close()
+			c.out.close()
+			return nil, fmt.Errorf("%w: outputs of one transaction are written by one client: give them one cluster, compression and linger", stream.ErrHalt)
+		}
+		c.txn = newTransactions(c.cl, cluster, &c.group, log)
 	}
 	return c, nil
 }
@@ -186,20 +194,13 @@ func (c *Client) End(p stream.Partition) int64 {
 	return 0
 }
 
-// Commit implements pipeline.Client: a plain OffsetCommit, behind the guard.
+// Commit implements pipeline.Client: behind the guard, in the open transaction if there is one, else by a plain request.
 func (c *Client) Commit(ctx context.Context, marks []stream.Mark) error {
-	if d := c.pulse.silence(); d > c.group.SessionTimeout/2 {
+	if d := c.pulse.silence(); d > c.group.silence() && guarded {
 		return fmt.Errorf("%w: the last answer of the group came %v ago", errRefused, d.Round(time.Millisecond))
 	}
-	offsets := map[string]map[int32]kgo.EpochOffset{}
 	commits := map[stream.Partition]stream.Commit{}
 	for _, m := range marks {
-		t := offsets[m.Partition.Topic]
-		if t == nil {
-			t = map[int32]kgo.EpochOffset{}
-			offsets[m.Partition.Topic] = t
-		}
-		t[m.Partition.ID] = kgo.EpochOffset{Epoch: -1, Offset: m.Commit.Floor}
 		commits[m.Partition] = m.Commit
 		if _, ok := c.polled[m.Partition]; !ok { // moved by time alone: stamped as it is owned now
 			s, ok := c.member.stamp(m.Partition)
@@ -208,6 +209,43 @@ func (c *Client) Commit(ctx context.Context, marks []stream.Mark) error {
 			}
 			c.polled[m.Partition] = s
 		}
+	}
+	commit := c.commitPlain
+	if c.txn != nil && c.txn.open {
+		commit = c.commitTransaction
+	}
+	if err := commit(ctx, commits); err != nil {
+		return fmt.Errorf("committing offsets of group %s: %w", c.group.Name, err)
+	}
+	clear(c.polled)
+	return nil
+}
+
+func (c *Client) commitTransaction(ctx context.Context, commits map[stream.Partition]stream.Commit) error {
+	if c.out.acknowledged() == 0 {
+		return errors.New("of all that the transaction wrote nothing was taken")
+	}
+	// First captured, then verified, then sent as captured: the brokers refuse it if the membership has changed since.
+	member, generation := c.cl.GroupMetadata()
+	if err := c.member.verify(member, c.polled); err != nil {
+		return err
+	}
+	if err := c.txn.commit(ctx, member, generation, commits); err != nil {
+		return err
+	}
+	c.out.settled()
+	return nil
+}
+
+func (c *Client) commitPlain(ctx context.Context, commits map[stream.Partition]stream.Commit) error {
+	offsets := map[string]map[int32]kgo.EpochOffset{}
+	for p, commit := range commits {
+		t := offsets[p.Topic]
+		if t == nil {
+			t = map[int32]kgo.EpochOffset{}
+			offsets[p.Topic] = t
+		}
+		t[p.ID] = kgo.EpochOffset{Epoch: -1, Offset: commit.Floor}
 	}
 	ctx = kgo.PreCommitFnContext(ctx, func(q *kmsg.OffsetCommitRequest) error {
 		if err := c.member.verify(q.MemberID, c.polled); err != nil {
@@ -219,11 +257,7 @@ func (c *Client) Commit(ctx context.Context, marks []stream.Mark) error {
 	c.cl.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
 		result = commitError(resp, err)
 	})
-	if result != nil {
-		return fmt.Errorf("committing offsets of group %s: %w", c.group.Name, result)
-	}
-	clear(c.polled)
-	return nil
+	return result
 }
 
 // fillCommit puts the metadata into a request, after it has made sure that it holds exactly what is to be committed.
@@ -261,7 +295,15 @@ func commitError(resp *kmsg.OffsetCommitResponse, err error) error {
 }
 
 // Write implements pipeline.Client.
-func (c *Client) Write(rs []stream.Record) { c.out.write(rs) }
+func (c *Client) Write(rs []stream.Record) {
+	if c.txn != nil && len(rs) > 0 {
+		if err := c.txn.begin(); err != nil {
+			c.out.fail(err)
+			return
+		}
+	}
+	c.out.write(rs)
+}
 
 // Full implements pipeline.Client.
 func (c *Client) Full() bool { return c.out.full() }
@@ -270,7 +312,13 @@ func (c *Client) Full() bool { return c.out.full() }
 func (c *Client) Room() <-chan struct{} { return c.out.room }
 
 // Flush implements pipeline.Client.
-func (c *Client) Flush(ctx context.Context) ([]stream.Record, error) { return c.out.flush(ctx) }
+func (c *Client) Flush(ctx context.Context) ([]stream.Record, error) {
+	refused, err := c.out.flush(ctx)
+	if err != nil && c.txn != nil {
+		err = c.txn.explain(err)
+	}
+	return refused, err
+}
 
 // Close implements pipeline.Client: it leaves the group, so that the partitions move on at once. franz-go's close waits
 // for a JoinGroup in flight; past closeWait it goes on by itself.
@@ -278,6 +326,9 @@ func (c *Client) Close() {
 	c.closeOnce.Do(func() { close(c.closed) })
 	done := make(chan struct{})
 	go func() {
+		if c.txn != nil {
+			c.txn.close()
+		}
 		c.cl.CloseAllowingRebalance()
 		c.out.close()
 		close(done)

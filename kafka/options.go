@@ -36,6 +36,37 @@ type Group struct {
 	PollRecords    int           // largest number of records of one poll
 	PollBytes      int           // largest fetch from one broker; a single larger batch of the log comes all the same. 0: the client's own
 	TrustedTopics  map[string]bool
+
+	// Consumer chooses the group protocol in which the brokers assign partitions (KIP-848); SessionTimeout is theirs then.
+	Consumer bool
+	// TransactionalID, if not empty, makes the outputs and the offsets of a checkpoint one transaction. It is unique among
+	// the living, and the same again after a restart: the brokers then end at once what a dead holder left open.
+	TransactionalID string
+}
+
+// TransactionTimeout is how long a transaction of the group may stay open.
+func (g *Group) TransactionTimeout() time.Duration {
+	if g.Consumer {
+		return consumerTransaction
+	}
+	return transactionTimeout(g.SessionTimeout)
+}
+
+// silence is how long the group may be silent before a commit is refused (guard G2): half of a session.
+func (g *Group) silence() time.Duration {
+	if g.Consumer {
+		return consumerSession / 2
+	}
+	return g.SessionTimeout / 2
+}
+
+// balancing are the options of the group protocol.
+func (g *Group) balancing() []kgo.Opt {
+	if g.Consumer {
+		return []kgo.Opt{kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()), kgo.RebalanceTimeout(rebalanceTimeout)}
+	}
+	return []kgo.Opt{kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(g.SessionTimeout),
+		kgo.HeartbeatInterval(g.SessionTimeout / heartbeatsPerSession), kgo.RebalanceTimeout(rebalanceTimeout)}
 }
 
 // Start is a place in a log: its beginning, its end, or the first record at a time.
@@ -53,6 +84,11 @@ type Output struct {
 }
 
 const (
+	software, softwareVersion = "streamproc", "0"
+
+	consumerSession     = 45 * time.Second // what brokers have unless told otherwise (group.consumer.session.timeout.ms)
+	consumerTransaction = 8 * time.Second  // as with the session timeout that the classic protocol has by default
+
 	heartbeatsPerSession = 6                      // a heartbeat this often keeps half a session's silence well above one lost beat
 	rebalanceTimeout     = 10 * time.Second       // Close waits for a JoinGroup in flight: keep it far below a drain's limit
 	fetchMaxWait         = 250 * time.Millisecond // how long the broker may wait for data
@@ -64,7 +100,7 @@ const (
 func (c *Cluster) options(log *slog.Logger) []kgo.Opt {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Brokers...),
-		kgo.SoftwareNameAndVersion("streamproc", "0"),
+		kgo.SoftwareNameAndVersion(software, softwareVersion),
 		kgo.WithLogger(logger{log}),
 		kgo.MaxDecompressBatchBytes(maxBatchBytes),
 		kgo.DisableClientMetrics(),

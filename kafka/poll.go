@@ -23,6 +23,11 @@ func (c *Client) Poll(ctx context.Context, b *stream.Batch) error {
 	if len(c.member.revoking) > 0 {
 		return nil
 	}
+	if c.txn != nil {
+		if ready, err := c.txn.await(ctx); !ready {
+			return err
+		}
+	}
 	fetches := c.cl.PollRecords(ctx, c.group.PollRecords)
 	if err := c.member.alive(); err != nil {
 		return fmt.Errorf("polling group %s: %w", c.group.Name, err)
@@ -71,7 +76,7 @@ func (c *Client) take(b *stream.Batch, topic string, fp *kgo.FetchPartition) err
 	if first < at.next {
 		return fmt.Errorf("polling %v: got offset %d again, being at %d", p, first, at.next)
 	}
-	if old, was := c.polled[p]; was && old != s {
+	if old, was := c.polled[p]; was && old != s && guarded {
 		return fmt.Errorf("polling %v: it was assigned anew within a checkpoint", p)
 	}
 	c.polled[p] = s

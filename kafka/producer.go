@@ -22,9 +22,11 @@ type producer struct {
 	limit   int64
 	room    chan struct{}
 	waiting atomic.Bool
+	written int // in this transaction
 
 	mu      sync.Mutex
 	refused []stream.Record
+	failed  int // of written
 	err     error
 }
 
@@ -77,6 +79,7 @@ func (p *producer) write(rs []stream.Record) {
 	}
 	o := &outgoing{p: p, records: make([]kgo.Record, len(rs)), from: make([]origin, len(rs))}
 	done, now := o.done, time.Now()
+	p.written += len(rs)
 	for i := range rs {
 		r, k := &rs[i], &o.records[i]
 		o.from[i] = origin{r.Origin, r.Sink, r.Fate}
@@ -117,6 +120,7 @@ func (o *outgoing) done(r *kgo.Record, err error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.failed++
 	if !refusedForGood(err) {
 		if p.err == nil {
 			p.err = fmt.Errorf("writing to %s: %w", r.Topic, err)
@@ -129,6 +133,29 @@ func (o *outgoing) done(r *kgo.Record, err error) {
 				Cause: &stream.Cause{Reason: stream.ReasonProduce, Message: fmt.Sprintf("topic %s refuses the record: %v", r.Topic, err)}})
 		}
 	}
+}
+
+// fail makes the next flush report err.
+func (p *producer) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil {
+		p.err = err
+	}
+}
+
+// acknowledged is how many records the brokers have taken since settled, after a flush.
+func (p *producer) acknowledged() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.written - p.failed
+}
+
+// settled begins to count anew.
+func (p *producer) settled() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.written, p.failed = 0, 0
 }
 
 // refusedForGood says that the fault is the record's: written again it would be refused again.

@@ -42,7 +42,9 @@ func run(cmd *cobra.Command, paths, only []string) error {
 	if err != nil {
 		return err
 	}
-	d, err := daemon.New(cmd.Context(), cfg, daemon.Options{Logger: log, CacheDir: cacheDir(), Only: only})
+	name, release := instance(cfg.Instance, log)
+	defer release()
+	d, err := daemon.New(cmd.Context(), cfg, daemon.Options{Logger: log, CacheDir: cacheDir(), Only: only, Instance: name})
 	if err != nil {
 		return &exit{exitInvalid, err}
 	}
@@ -50,7 +52,7 @@ func run(cmd *cobra.Command, paths, only []string) error {
 		log.Warn("a reload is not available in this version; restart to take up a new configuration", "signal", s.String())
 	})
 	defer stop()
-	log.Info("running", "pipelines", len(d.Status()))
+	log.Info("running", "pipelines", len(d.Status()), "instance", name)
 	serving, unserve := context.WithCancel(context.WithoutCancel(ctx))
 	served := make(chan struct{})
 	go func() { defer close(served); serve(serving, cfg.Admin, d, log) }()

@@ -25,10 +25,45 @@ pipelines:
 // Processes are killed, and all of Redis forgotten, while records flow: nothing is lost, no copy comes out in the place of
 // the first, and per key the first appearances are in order. What a killed process had not committed may come out again.
 func TestEveryIDComesOutThroughKillsAndAFlush(t *testing.T) {
-	r := newRig(t)
-	file := r.write("once.yaml", onceYAML)
+	_, repeats := killsAndAFlush(t, onceYAML)
+	t.Logf("%d repeats after 3 kills and a flush", repeats)
+}
+
+// The same in exactly_once: whoever reads committed records sees each id once, to the very end of the topic.
+func TestEveryIDComesOutOnceInTransactions(t *testing.T) {
+	r, repeats := killsAndAFlush(t, strings.Replace(onceYAML, "commit_interval", "delivery: exactly_once\n    commit_interval", 1))
+	all, ends := 0, 0
+	marker, err := kgo.NewClient(kgo.SeedBrokers(r.kafka), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer marker.Close()
+	for p := range int32(4) {
+		if err := marker.ProduceSync(t.Context(), &kgo.Record{Topic: r.out, Partition: p}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.read(r.out, 30*time.Second, func(rec *kgo.Record) bool {
+		if rec.Value == nil {
+			ends++
+		} else {
+			all++
+		}
+		return ends == 4
+	})
+	if repeats != 0 || all != ids {
+		t.Errorf("%d repeats, and %d records of %d ids to the end", repeats, all, ids)
+	}
+}
+
+const ids = 20_000
+
+func killsAndAFlush(t *testing.T, yaml string) (r *rig, repeats int) {
+	t.Helper()
+	r = newRig(t)
+	file := r.write("once.yaml", yaml)
 	a, b := r.start("run", "-c", file), r.start("run", "-c", file)
-	const ids, chunk = 20_000, 2_000
+	const chunk = 2_000
 	for from := 0; from < ids; from += chunk {
 		var rs []*kgo.Record
 		for i := from; i < from+chunk; i++ {
@@ -55,7 +90,7 @@ func TestEveryIDComesOutThroughKillsAndAFlush(t *testing.T) {
 			b = r.start("run", "-c", file)
 		}
 	}
-	seen, high, repeats := map[string]bool{}, map[string]int{}, 0
+	seen, high := map[string]bool{}, map[string]int{}
 	r.read(r.out, 90*time.Second, func(rec *kgo.Record) bool {
 		var v struct {
 			ID   string
@@ -77,9 +112,9 @@ func TestEveryIDComesOutThroughKillsAndAFlush(t *testing.T) {
 		}
 		return len(seen) == ids
 	})
-	t.Logf("%d ids, %d repeats after 3 kills and a flush", len(seen), repeats)
 	a.drain()
 	b.drain()
+	return r, repeats
 }
 
 // What cannot be processed goes to the dead letters with its reason, and its neighbours go on.

@@ -1,0 +1,5 @@
+//go:build mutant_noguard
+
+package kafka
+
+const guarded = false
