@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/streamproc/streamproc/internal/process"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -129,7 +130,7 @@ func (k *Kafka) CAFile() (ours, stranger string) { return k.certs.ca, k.certs.st
 func (k *Kafka) Kill(brokers ...int) {
 	for _, n := range k.choose(brokers) {
 		if n.process != nil {
-			n.process.kill()
+			n.process.Kill()
 			n.process = nil
 		}
 	}
@@ -146,7 +147,8 @@ func (k *Kafka) Restart(ctx context.Context, brokers ...int) error {
 		}
 		heap := fmt.Sprintf("-Xmx%dm", k.options.HeapMB)
 		logging := "-Dlog4j2.configurationFile=" + filepath.Join(k.dir, "log4j2.yaml")
-		p, err := startProcess(n.log, "java", "-Xms128m", heap, logging, "-cp", k.classpath(), "kafka.Kafka", n.properties)
+		p, err := process.Start(process.Options{Path: "java", Log: n.log,
+			Args: []string{"-Xms128m", heap, logging, "-cp", k.classpath(), "kafka.Kafka", n.properties}})
 		if err != nil {
 			return err
 		}
@@ -158,7 +160,7 @@ func (k *Kafka) Restart(ctx context.Context, brokers ...int) error {
 func (k *Kafka) await(ctx context.Context) error {
 	running := slices.DeleteFunc(slices.Clone(k.nodes), func(n *node) bool { return n.process == nil })
 	for _, n := range running {
-		err := n.process.await(ctx, func(ctx context.Context) error { return registered(ctx, local(n.plain), len(running)) })
+		err := n.process.Await(ctx, func(ctx context.Context) error { return registered(ctx, local(n.plain), len(running)) })
 		if err != nil {
 			return err
 		}

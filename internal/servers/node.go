@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/streamproc/streamproc/internal/process"
 )
 
 //go:embed log4j2.yaml
@@ -19,7 +21,7 @@ type node struct {
 	id                      int
 	plain, sasl, controller int    // ports
 	properties, data, log   string // paths
-	process                 *process
+	process                 *process.Process
 }
 
 // layOut gives every node its ports, and writes its files into dir.

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/streamproc/streamproc/internal/process"
 )
 
 // RedisOptions describe a Redis. The zero value keeps everything through a restart, but for the last second at a kill.
@@ -23,7 +25,7 @@ type Redis struct {
 	options RedisOptions
 	dir     string
 	port    int
-	process *process
+	process *process.Process
 }
 
 // StartRedis starts a Redis and waits until it answers. Stop it in the end: that removes its data.
@@ -54,12 +56,12 @@ func (r *Redis) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, upTimeout)
 	defer cancel()
 	args := []string{"--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--dir", r.dir, "--appendonly", "yes", "--save", ""}
-	p, err := startProcess(filepath.Join(r.dir, "redis.log"), "redis-server", append(args, r.options.Args...)...)
+	p, err := process.Start(process.Options{Path: "redis-server", Log: filepath.Join(r.dir, "redis.log"), Args: append(args, r.options.Args...)})
 	if err != nil {
 		return err
 	}
 	r.process = p
-	return p.await(ctx, func(ctx context.Context) error { return r.command(ctx, "PING", "+PONG") })
+	return p.Await(ctx, func(ctx context.Context) error { return r.command(ctx, "PING", "+PONG") })
 }
 
 // Pause makes it silent for d: it takes connections and commands, and answers afterwards.
@@ -73,7 +75,7 @@ func (r *Redis) FlushAll(ctx context.Context) error { return r.command(ctx, "FLU
 // Kill ends it as a power cut would.
 func (r *Redis) Kill() {
 	if r.process != nil {
-		r.process.kill()
+		r.process.Kill()
 		r.process = nil
 	}
 }

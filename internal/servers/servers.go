@@ -13,9 +13,6 @@ import (
 // take half a minute, and a test run keeps the processors busy.
 const upTimeout = 3 * time.Minute
 
-// pollInterval is the pause between two looks at a server that is coming up.
-const pollInterval = 100 * time.Millisecond
-
 // freePorts finds ports that nobody listens on. They are held until all are found, so that they differ.
 func freePorts(n int) ([]int, error) {
 	ports := make([]int, n)

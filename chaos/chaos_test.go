@@ -1,0 +1,95 @@
+package chaos
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/streamproc/streamproc/chaos/judge"
+	"github.com/streamproc/streamproc/chaos/load"
+	"github.com/streamproc/streamproc/internal/servers"
+)
+
+func TestMain(m *testing.M) { os.Exit(servers.Main(m)) }
+
+// The short form of the first promise, on every commit.
+func TestNothingIsLostAndOrderIsKeptWhileInstancesAreKilledComeAndGo(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	dir := t.TempDir()
+	binary, err := Build(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Kills(1, 60_000, 2000, 3)
+	r, err := Run(ctx, s, Options{Servers: Servers{Brokers: servers.Brokers(t), RedisAddr: servers.RedisAddr(t)}, Binary: binary, Dir: dir, Talk: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(r)
+	if !r.Sound() {
+		logs, _ := filepath.Glob(filepath.Join(dir, "instance-*.log"))
+		for _, log := range logs {
+			raw, _ := os.ReadFile(log)
+			t.Logf("%s\n%s", filepath.Base(log), raw)
+		}
+		t.Error("a promise was broken")
+	}
+	if n := r.Count()["SIGKILL"]; n != 3 {
+		t.Errorf("%d kills", n)
+	}
+}
+
+func TestAPlanFollowsItsSeedAndLeavesRoomAtTheEnds(t *testing.T) {
+	s := Kills(7, 1000, 100, 20)
+	a, b, other := byTime(s.Plan(random(7))), byTime(s.Plan(random(7))), byTime(s.Plan(random(8)))
+	differ := false
+	for i := range a {
+		if a[i].At != b[i].At || a[i].Fault.Name != b[i].Fault.Name {
+			t.Fatalf("event %d is %s at %v, and %s at %v", i, a[i].Fault.Name, a[i].At, b[i].Fault.Name, b[i].At)
+		}
+		differ = differ || a[i].At != other[i].At
+		if a[i].At < firstFault || a[i].At > lastFault || i > 0 && a[i].At < a[i-1].At {
+			t.Errorf("event %d is at %v", i, a[i].At)
+		}
+	}
+	if !differ {
+		t.Error("two seeds have one plan")
+	}
+}
+
+func TestTheTableCallsAnUnsoundRunUnsound(t *testing.T) {
+	dir := t.TempDir()
+	good := Report{Scenario: "calm", Seed: 1, Date: "2026-01-01", Delivery: AtLeastOnce, Records: 1_234_567, Load: load.Load{IDs: 10},
+		Verdicts: []judge.Verdict{{Wanted: 10, Arrived: 10}}, Faults: []Happened{{Fault: "SIGKILL", Recovery: 6.2, Silence: 6.3}, {Fault: "join", Planned: true}}}
+	bad := good
+	bad.Scenario, bad.Verdicts = "storm", []judge.Verdict{{Wanted: 10, Arrived: 10}, {Wanted: 10, Arrived: 9, Lost: 1}}
+	for _, r := range []Report{good, bad} {
+		if err := r.keep(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := WriteTables(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"README.md", "index.html"} {
+		raw, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"1,234,567", "unsound", "6.2 / 6.2 / 6.2 s", "1 × SIGKILL"} {
+			if !strings.Contains(string(raw), want) {
+				t.Errorf("%s does not say %q:\n%s", name, want, raw)
+			}
+		}
+		if n := strings.Count(string(raw), "unsound"); name == "README.md" && n != 1 {
+			t.Errorf("%d rows are unsound", n)
+		}
+	}
+	if good.Sound() != true || bad.Sound() || (Report{}).Sound() {
+		t.Error("sound is what is unsound")
+	}
+}

@@ -1,0 +1,34 @@
+// Command chaos runs scenarios on servers of its own, keeps what they found, and writes the table of all that is kept.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/streamproc/streamproc/chaos"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	o := chaos.Batch{Talk: os.Stdout}
+	flag.StringVar(&o.Scenarios, "scenario", "all", "names of scenarios, separated by commas; list shows them")
+	flag.Uint64Var(&o.Seed, "seed", 1, "of the first run; each further run takes the next")
+	flag.IntVar(&o.Runs, "runs", 1, "of each scenario")
+	flag.Float64Var(&o.Scale, "scale", 1, "of records and faults: less than 1 for a shorter run")
+	flag.StringVar(&o.Delivery, "delivery", chaos.AtLeastOnce, chaos.AtLeastOnce+" or "+chaos.ExactlyOnce)
+	flag.StringVar(&o.Results, "results", "chaos/results", "folder of the results")
+	flag.StringVar(&o.Binary, "binary", "", "streamproc; by default it is built from the source")
+	flag.Parse()
+	sound, err := o.Run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	if err != nil || !sound {
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,34 @@
+package judge
+
+import (
+	"slices"
+	"time"
+)
+
+// Flow is when something new came out, by partition, to the millisecond.
+type Flow struct {
+	epoch      time.Time
+	partitions map[int32][]uint32 // in order, each millisecond once
+}
+
+func (f *Flow) add(partition int32, ms uint32) {
+	at := f.partitions[partition]
+	if n := len(at); n == 0 || at[n-1] < ms {
+		f.partitions[partition] = append(at, ms)
+	}
+}
+
+// Silence is the longest time in which one partition, that spoke before and after, brought nothing new, and that touches
+// the time between from and to. Time before from does not count, so that a silence is that since the fault.
+func (f *Flow) Silence(from, to time.Time) (longest time.Duration) {
+	begin, end := f.since(from), f.since(to)
+	for _, at := range f.partitions {
+		i, _ := slices.BinarySearch(at, begin)
+		for i = max(i, 1); i < len(at) && at[i-1] <= end; i++ {
+			longest = max(longest, time.Duration(at[i]-max(at[i-1], begin))*time.Millisecond)
+		}
+	}
+	return longest
+}
+
+func (f *Flow) since(t time.Time) uint32 { return uint32(max(0, t.Sub(f.epoch).Milliseconds())) }

@@ -1,0 +1,96 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/streamproc/streamproc/chaos/judge"
+	"github.com/streamproc/streamproc/chaos/load"
+)
+
+// Report is what a run found. Its JSON names are stable.
+type Report struct {
+	Scenario     string          `json:"scenario"`
+	Seed         uint64          `json:"seed"`
+	Date         string          `json:"date"`
+	Machine      string          `json:"machine"`
+	Commit       string          `json:"commit"`
+	Delivery     string          `json:"delivery"`
+	Brokers      int             `json:"brokers"`
+	Redis        []string        `json:"redis,omitempty"`
+	Pipelines    int             `json:"pipelines"`
+	Rate         int             `json:"rate"`
+	Load         load.Load       `json:"load"`
+	Records      int64           `json:"records"` // written, copies included
+	Verdicts     []judge.Verdict `json:"verdicts"`
+	Faults       []Happened      `json:"faults"`
+	Trouble      []string        `json:"trouble,omitempty"` // what went wrong but for the records
+	Seconds      float64         `json:"seconds"`
+	Settled      float64         `json:"settled_seconds"` // from the last record written and the last fault to the last record out
+	SlowestDrain float64         `json:"slowest_drain_seconds"`
+	PeakRSS      int64           `json:"peak_rss_bytes"` // of the largest instance
+	RedisPeak    int64           `json:"redis_peak_bytes"`
+}
+
+// Happened is a fault as it happened.
+type Happened struct {
+	Fault    string    `json:"fault"`
+	Planned  bool      `json:"planned,omitempty"`
+	Sudden   bool      `json:"sudden,omitempty"`
+	Begin    time.Time `json:"begin"`
+	Broken   time.Time `json:"broken"`
+	Mending  time.Time `json:"mending,omitzero"`
+	End      time.Time `json:"end"`
+	Silence  float64   `json:"silence_seconds"`  // the longest of a partition of the output, from the breaking
+	Recovery float64   `json:"recovery_seconds"` // likewise, from the mending; where it was sudden, from the breaking
+	Repeats  int       `json:"repeats"`          // output that came again until the fault must be over
+}
+
+// Sum is the verdict over all pipelines.
+func (r Report) Sum() (sum judge.Verdict) {
+	for _, v := range r.Verdicts {
+		sum = sum.Add(v)
+	}
+	return sum
+}
+
+// Sound says whether every promise was kept.
+func (r Report) Sound() bool {
+	return len(r.Verdicts) > 0 && r.Sum().Sound(r.Delivery == ExactlyOnce) && len(r.Trouble) == 0
+}
+
+// Count is how often each fault happened.
+func (r Report) Count() map[string]int {
+	n := map[string]int{}
+	for _, h := range r.Faults {
+		n[h.Fault]++
+	}
+	return n
+}
+
+func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
+
+func machine() string {
+	model := runtime.GOARCH
+	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		if _, rest, ok := strings.Cut(string(raw), "model name"); ok {
+			line, _, _ := strings.Cut(rest, "\n")
+			model = strings.TrimSpace(strings.TrimLeft(line, "\t :"))
+		}
+	}
+	return fmt.Sprintf("%s, %d cores, %s, %s", model, runtime.NumCPU(), runtime.GOOS, runtime.Version())
+}
+
+// commit is that of the source around the working directory, "unknown" outside of one.
+func commit(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}

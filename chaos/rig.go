@@ -1,0 +1,184 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/streamproc/streamproc/internal/process"
+	"github.com/streamproc/streamproc/internal/servers"
+)
+
+// Servers are what a scenario runs on. Redis and Kafka are nil where they are not ours to break.
+type Servers struct {
+	Brokers   []string
+	RedisAddr string
+	Kafka     *servers.Kafka
+	Redis     *servers.Redis
+}
+
+// StartServers starts servers of a scenario's own.
+func StartServers(ctx context.Context, s Scenario) (Servers, error) {
+	s.complete()
+	redis, err := servers.StartRedis(ctx, servers.RedisOptions{Args: s.RedisArgs})
+	if err != nil {
+		return Servers{}, err
+	}
+	kafka, err := servers.StartKafka(ctx, servers.KafkaOptions{Brokers: s.Brokers, HeapMB: brokerHeapMB})
+	if err != nil {
+		return Servers{}, errors.Join(err, redis.Stop())
+	}
+	return Servers{Brokers: kafka.Brokers(), RedisAddr: redis.Addr(), Kafka: kafka, Redis: redis}, nil
+}
+
+// brokerHeapMB is enough for a million records, and leaves room for three brokers on a small machine.
+const brokerHeapMB = 300
+
+// Stop ends them.
+func (s Servers) Stop() error { return errors.Join(s.Kafka.Stop(), s.Redis.Stop()) }
+
+// rig is the instances of a run, and the servers below them. start, kill and drain are for the goroutine of the plan.
+type rig struct {
+	Servers
+	binary, file, dir string
+	mu                sync.Mutex // over what the watch of memory reads meanwhile
+	instances         []*process.Process
+	ended             []*process.Process // by the plan
+	slowestDrain      time.Duration
+	peakRSS           int64
+	started           int
+}
+
+const (
+	drainLimit = 30 * time.Second
+	rssEvery   = 500 * time.Millisecond
+)
+
+// Build makes the binary that is to be broken, from the source around the working directory.
+func Build(ctx context.Context, dir string) (string, error) {
+	binary := filepath.Join(dir, "streamproc")
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/streamproc/streamproc/cmd/streamproc").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building streamproc: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// start adds an instance.
+func (r *rig) start() error {
+	r.started++
+	p, err := process.Start(process.Options{Path: r.binary, Args: []string{"run", "-c", r.file},
+		Log: filepath.Join(r.dir, fmt.Sprintf("instance-%d.log", r.started))})
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.instances = append(r.instances, p)
+	return nil
+}
+
+// pick chooses an instance.
+func (r *rig) pick(rng *rand.Rand) *process.Process { return r.instances[rng.IntN(len(r.instances))] }
+
+func (r *rig) remove(p *process.Process) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.instances = slices.DeleteFunc(r.instances, func(q *process.Process) bool { return p == q })
+}
+
+func (r *rig) kill(p *process.Process) {
+	r.remember(p)
+	r.remove(p)
+	p.Kill()
+}
+
+// drain asks an instance to end, and wants it to do so in time and with status 0.
+func (r *rig) drain(p *process.Process) error {
+	r.remember(p)
+	r.remove(p)
+	begin := time.Now()
+	p.Signal(syscall.SIGTERM)
+	select {
+	case <-p.Done():
+	case <-time.After(drainLimit):
+		p.Kill()
+		return fmt.Errorf("an instance did not drain within %v:\n%s", drainLimit, p.Tail())
+	}
+	r.slowestDrain = max(r.slowestDrain, time.Since(begin))
+	if p.ExitCode() != 0 {
+		return fmt.Errorf("an instance drained with status %d:\n%s", p.ExitCode(), p.Tail())
+	}
+	return nil
+}
+
+// drainAll drains what runs, all at once, as the end of a run.
+func (r *rig) drainAll() error {
+	var errs []error
+	for _, p := range slices.Clone(r.instances) {
+		errs = append(errs, r.drain(p))
+	}
+	return errors.Join(errs...)
+}
+
+// killAll ends what a run that failed has left.
+func (r *rig) killAll() {
+	for _, p := range slices.Clone(r.instances) {
+		r.kill(p)
+	}
+}
+
+// alive says which instances ended though nobody asked them to.
+func (r *rig) alive() error {
+	var errs []error
+	for _, p := range r.instances {
+		if !p.Running() {
+			errs = append(errs, fmt.Errorf("an instance ended by itself with status %d:\n%s", p.ExitCode(), p.Tail()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// remember takes note of how large an instance has become.
+func (r *rig) remember(p *process.Process) {
+	_, peak := p.RSS()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.peakRSS = max(r.peakRSS, peak)
+}
+
+// watchMemory looks at all instances until ctx ends.
+func (r *rig) watchMemory(ctx context.Context) {
+	tick := time.NewTicker(rssEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		r.mu.Lock()
+		all := slices.Clone(r.instances)
+		r.mu.Unlock()
+		for _, p := range all {
+			r.remember(p)
+		}
+	}
+}
+
+// write puts the configuration where the instances find it.
+func (r *rig) write(configuration string) error {
+	r.file = filepath.Join(r.dir, "chaos.yaml")
+	if err := os.WriteFile(r.file, []byte(configuration), 0o600); err != nil {
+		return fmt.Errorf("writing the configuration: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,260 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/streamproc/streamproc/chaos/judge"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+)
+
+// Options say on what a scenario runs.
+type Options struct {
+	Servers Servers
+	Binary  string    // of streamproc
+	Dir     string    // for the configuration and the logs
+	Talk    io.Writer // told of each fault as it happens
+}
+
+const (
+	stuckLimit  = 90 * time.Second // without anything new, what is missing is lost, or stands still
+	quiet       = 2 * time.Second  // how long a complete output is watched for more
+	behindLimit = 60 * time.Second // for the transactions that the last instances have left open
+	lookEvery   = 100 * time.Millisecond
+	// uncommitted is how long before a fault an output may have come that is not committed yet: a checkpoint takes its
+	// time on a busy machine.
+	uncommitted = 3 * time.Second
+	// recovered is how long after its end a fault may still show.
+	recovered = sessionTimeout + 5*time.Second
+)
+
+// run is one scenario under way.
+type run struct {
+	Scenario
+	Options
+	rig    *rig
+	lanes  []*lane
+	admin  *kadm.Client
+	report Report
+}
+
+// Run runs a scenario. It has ended every process that it started when it returns. An unsound outcome is in the report, and no
+// error; an error says that the run itself did not come about.
+func Run(ctx context.Context, s Scenario, o Options) (Report, error) {
+	s.complete()
+	r := &run{Scenario: s, Options: o, rig: &rig{Servers: o.Servers, binary: o.Binary, dir: o.Dir}}
+	begin := time.Now()
+	r.report = Report{Scenario: s.Name, Seed: s.Load.Seed, Machine: machine(), Commit: commit(ctx), Delivery: s.Delivery,
+		Brokers: len(o.Servers.Brokers), Redis: s.RedisArgs, Pipelines: s.Pipelines, Rate: s.Rate, Load: s.Load, Date: begin.UTC().Format(time.DateOnly)}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(o.Servers.Brokers...))
+	if err != nil {
+		return r.report, fmt.Errorf("making a client of Kafka: %w", err)
+	}
+	r.admin = kadm.NewClient(cl)
+	defer r.admin.Close()
+	defer r.rig.killAll()
+	if err := r.prepare(ctx, begin); err != nil {
+		return r.report, err
+	}
+	if err := r.flow(ctx); err != nil {
+		return r.report, fmt.Errorf("scenario %s, seed %d: %w", s.Name, s.Load.Seed, err)
+	}
+	r.finish(begin)
+	return r.report, nil
+}
+
+// prepare makes topics and configuration, and starts the instances.
+func (r *run) prepare(ctx context.Context, epoch time.Time) error {
+	id := fmt.Sprintf("chaos-%d-%d", os.Getpid(), epoch.UnixNano()%1e9)
+	for i := range r.Pipelines {
+		l := r.Load
+		l.Seed += uint64(i)
+		r.lanes = append(r.lanes, newLane(fmt.Sprintf("%s-%d", id, i+1), l, epoch))
+		if err := r.lanes[i].createTopics(ctx, r.Servers.Brokers); err != nil {
+			return err
+		}
+	}
+	if err := r.rig.write(r.configuration(r.lanes, r.Servers.Brokers, r.Servers.RedisAddr)); err != nil {
+		return err
+	}
+	for range r.Instances {
+		if err := r.rig.start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flow writes, breaks and reads, until everything has come or nothing comes any more, and drains the instances.
+func (r *run) flow(ctx context.Context) error {
+	reading, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+	readers, rx := errgroup.WithContext(reading)
+	for _, l := range r.lanes {
+		readers.Go(func() error { return l.watch(rx, r.Servers.Brokers) })
+	}
+	readers.Go(func() error { r.rig.watchMemory(rx); return nil })
+	writers, wx := errgroup.WithContext(ctx)
+	for _, l := range r.lanes {
+		writers.Go(func() error { return l.feed(wx, r.Servers.Brokers, r.Rate) })
+	}
+	writers.Go(func() error {
+		err := r.follow(wx)
+		for _, l := range r.lanes {
+			close(l.hold)
+		}
+		return err
+	})
+	if err := writers.Wait(); err != nil {
+		return err
+	}
+	r.settle(ctx, time.Now())
+	r.blame(r.rig.alive())
+	for _, l := range r.lanes {
+		n, err := l.lag(ctx, r.admin)
+		if r.blame(err); n != 0 {
+			r.blame(fmt.Errorf("group %s has not committed %d records", l.name, n))
+		}
+	}
+	r.blame(r.rig.drainAll())
+	r.readToTheEnd(ctx)
+	stopReading()
+	return readers.Wait()
+}
+
+// blame takes note of what went wrong but for the records.
+func (r *run) blame(err error) {
+	if err != nil {
+		fmt.Fprintf(r.Talk, "%s: %v\n", r.Name, err)
+		r.report.Trouble = append(r.report.Trouble, err.Error())
+	}
+}
+
+// follow follows the plan.
+func (r *run) follow(ctx context.Context) error {
+	if r.Plan == nil {
+		return nil
+	}
+	rng := random(r.Load.Seed)
+	for _, e := range byTime(r.Plan(rng)) {
+		if err := r.reach(ctx, e.At); err != nil {
+			return err
+		}
+		if err := r.rig.alive(); err != nil {
+			return err
+		}
+		h := Happened{Fault: e.Fault.Name, Planned: e.Fault.Planned, Sudden: e.Fault.Sudden, Begin: time.Now()}
+		mend, err := e.Fault.Break(ctx, r.rig, rng)
+		h.Broken = time.Now()
+		if err == nil && mend != nil {
+			select {
+			case <-ctx.Done():
+			case <-after(h.Begin.Add(e.Lasts)):
+			}
+			h.Mending = time.Now()
+			err = mend(context.WithoutCancel(ctx))
+		}
+		h.End = time.Now()
+		if err != nil {
+			return fmt.Errorf("fault %s: %w", e.Fault.Name, err)
+		}
+		r.report.Faults = append(r.report.Faults, h)
+		fmt.Fprintf(r.Talk, "%s %3.0f%% %s for %v\n", r.Name, 100*r.lanes[0].share(), h.Fault, h.End.Sub(h.Begin).Round(time.Millisecond))
+	}
+	return nil
+}
+
+// reach waits until a share of the load has been written.
+func (r *run) reach(ctx context.Context, share float64) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for r.lanes[0].share() < share {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// settle waits until everything has come and nothing more does, or until nothing new has come for long.
+func (r *run) settle(ctx context.Context, since time.Time) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	missing, moved := int64(-1), time.Now()
+	for ctx.Err() == nil {
+		var now int64
+		for _, l := range r.lanes {
+			now += l.missing()
+		}
+		if now != missing {
+			missing, moved = now, time.Now()
+		}
+		if missing == 0 && time.Since(moved) > quiet || time.Since(moved) > stuckLimit {
+			break
+		}
+		<-tick.C
+	}
+	r.report.Settled = seconds(moved.Sub(since))
+}
+
+// readToTheEnd waits until the readers have seen all that there is. Transactions that killed instances have left open end by
+// their timeout.
+func (r *run) readToTheEnd(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for end := time.Now().Add(behindLimit); ; <-tick.C {
+		var unread int64
+		var errs []error
+		for _, l := range r.lanes {
+			n, err := l.unread(ctx, r.admin)
+			unread, errs = unread+n, append(errs, err)
+		}
+		err := errors.Join(errs...)
+		if unread == 0 && err == nil {
+			return
+		}
+		if ctx.Err() != nil || time.Now().After(end) {
+			r.blame(fmt.Errorf("%d offsets of the output cannot be read %v after the drain (%w)", unread, behindLimit, err))
+			return
+		}
+	}
+}
+
+// finish judges.
+func (r *run) finish(begin time.Time) {
+	var excuses []judge.Excuse
+	for _, h := range r.report.Faults {
+		if !h.Planned {
+			excuses = append(excuses, judge.Excuse{Begin: h.Begin.Add(-uncommitted), End: h.End.Add(recovered)})
+		}
+	}
+	for i := range r.report.Faults {
+		r.measure(&r.report.Faults[i])
+	}
+	for _, l := range r.lanes {
+		r.report.Verdicts = append(r.report.Verdicts, l.judge.Verdict(excuses))
+		r.report.Records += l.total
+	}
+	r.report.Seconds, r.report.SlowestDrain, r.report.PeakRSS = seconds(time.Since(begin)), seconds(r.rig.slowestDrain), r.rig.peakRSS
+}
+
+// measure says how the output took a fault: how long one partition was silent, from the breaking and from the mending.
+func (r *run) measure(h *Happened) {
+	mended := h.Broken
+	if !h.Mending.IsZero() && !h.Sudden {
+		mended = h.End
+	}
+	for _, l := range r.lanes {
+		h.Silence = max(h.Silence, seconds(l.judge.Flow().Silence(h.Begin, h.Begin.Add(time.Second))))
+		h.Recovery = max(h.Recovery, seconds(l.judge.Flow().Silence(mended, mended.Add(time.Second))))
+		h.Repeats += l.judge.Within(h.Begin, h.End.Add(recovered))
+	}
+}

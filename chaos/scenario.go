@@ -1,0 +1,132 @@
+// Package chaos breaks a running streamproc, its Kafka and its Redis on purpose while records flow, and judges by the
+// content of the output what became of every record.
+package chaos
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/streamproc/streamproc/chaos/load"
+)
+
+// Scenario is one run: what flows through what, and what breaks meanwhile.
+type Scenario struct {
+	Name      string
+	Load      load.Load // of each pipeline; the second has the next seed
+	Rate      int       // records a second, for each pipeline
+	Pipelines int       // 0 is 1; all in one configuration, on the same servers
+	Instances int       // at the start; 0 is 1
+	Delivery  string    // "" is at_least_once
+	Brokers   int       // 1 or 3; broker faults want 3
+	RedisArgs []string  // more arguments of redis-server
+	Plan      func(*rand.Rand) []Event
+}
+
+// Event is a fault at its place in the load, from 0 to 1.
+type Event struct {
+	At    float64
+	Lasts time.Duration
+	Fault Fault
+}
+
+const (
+	partitions     = 4
+	sessionTimeout = 6 * time.Second
+	commitInterval = 100 * time.Millisecond
+)
+
+func (s *Scenario) complete() {
+	s.Pipelines, s.Instances, s.Brokers = max(s.Pipelines, 1), max(s.Instances, 1), max(s.Brokers, 1)
+	if s.Delivery == "" {
+		s.Delivery = AtLeastOnce
+	}
+}
+
+// The levels of delivery.
+const (
+	AtLeastOnce = "at_least_once"
+	ExactlyOnce = "exactly_once"
+)
+
+// The part of the load within which faults happen: records flow before the first and after the last.
+const firstFault, lastFault = 0.03, 0.93
+
+// Spread puts faults at random moments, so that each has a stretch of the load of its own, in random order.
+func Spread(rng *rand.Rand, faults ...Fault) []Event {
+	order := rng.Perm(len(faults))
+	events := make([]Event, len(faults))
+	for i, n := range order {
+		f := faults[n]
+		at := (float64(i) + rng.Float64()) / float64(len(faults))
+		events[i] = Event{At: firstFault + at*(lastFault-firstFault), Lasts: f.Lasts, Fault: f}
+		if more := f.UpTo - f.Lasts; more > 0 {
+			events[i].Lasts += time.Duration(rng.Int64N(int64(more)))
+		}
+	}
+	return events
+}
+
+// Times repeats a fault.
+func Times(n int, f Fault) []Fault { return slices.Repeat([]Fault{f}, n) }
+
+// byTime puts the events of several plans into one order.
+func byTime(events []Event) []Event {
+	slices.SortStableFunc(events, func(a, b Event) int {
+		switch {
+		case a.At < b.At:
+			return -1
+		case a.At > b.At:
+			return 1
+		}
+		return 0
+	})
+	return events
+}
+
+// Kills is the first promise: a process killed again and again while instances come and go, one to three to one.
+func Kills(seed uint64, ids int64, rate, kills int) Scenario {
+	return Scenario{
+		Name: "kill", Rate: rate,
+		Load: load.Load{Seed: seed, IDs: ids, Keys: 2000, Duplicates: 0.05, Disorder: 0.05, Dropped: 100},
+		Plan: func(rng *rand.Rand) []Event {
+			return append(Spread(rng, Times(kills, Kill())...),
+				Event{At: 0.28, Fault: Join()}, Event{At: 0.34, Fault: Join()},
+				Event{At: 0.66, Fault: Leave()}, Event{At: 0.72, Fault: Leave()})
+		},
+	}
+}
+
+// configuration is what a user would write for a scenario.
+func (s *Scenario) configuration(lanes []*lane, brokers []string, redis string) string {
+	c := fmt.Sprintf("version: 1\nresources:\n  kafka: { main: { brokers: %s } }\n  redis: { state: { addrs: [%q] } }\npipelines:\n", list(brokers), redis)
+	for _, l := range lanes {
+		c += fmt.Sprintf(`  %s:
+    delivery: %s
+    commit_interval: %s
+    source: { topics: [%q], start: earliest, session_timeout: %s }
+    steps:
+      - dedup: { key: $.id, window: 24h }
+      - reorder: { key: $.key, sequence: $.seq, first: 0, max_wait: 10m }
+      - filter: 'value.kind != "noise"'
+    sinks: { out: { topic: %q, key: $.key } }
+    dlq: { topic: %q }
+`, l.name, s.Delivery, commitInterval, l.in, sessionTimeout, l.out, l.dlq)
+	}
+	return c + "admin: { listen: \"127.0.0.1:0\" }\n"
+}
+
+func list(words []string) string {
+	text := "["
+	for i, w := range words {
+		if i > 0 {
+			text += ", "
+		}
+		text += fmt.Sprintf("%q", w)
+	}
+	return text + "]"
+}
+
+// random is where the choices of a plan come from.
+func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 11)) }

@@ -1,0 +1,177 @@
+package chaos
+
+import (
+	"cmp"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	texttemplate "text/template"
+
+	"github.com/dustin/go-humanize"
+)
+
+//go:embed table.md.tmpl table.html.tmpl
+var tables embed.FS
+
+// row is one line of the table: all runs of a scenario at one level of delivery.
+type row struct {
+	Scenario, Delivery, Servers, Seeds, Faults, Commits, Date string
+	Runs                                                      int
+	Records                                                   string
+	Lost, Leaked, Repeated, Unexcused, Misordered, Spoilt     int64
+	Recovery, Silence, Settled, Drain                         string
+	RSS                                                       string
+	Trouble                                                   int
+	Sound                                                     bool
+}
+
+// page is what the templates are given.
+type page struct {
+	Machines []string
+	Rows     []row
+	Totals   []total
+}
+
+// total is how often a fault happened at one level of delivery, over all runs.
+type total struct {
+	Delivery, Fault    string
+	Count              int
+	Recovery, Silences string
+}
+
+// WriteTables reads every report in dir and writes README.md and index.html beside them.
+func WriteTables(dir string) error {
+	reports, err := readReports(dir)
+	if err != nil {
+		return err
+	}
+	p := summarise(reports)
+	var md, html strings.Builder
+	if err := texttemplate.Must(texttemplate.ParseFS(tables, "table.md.tmpl")).Execute(&md, p); err != nil {
+		return fmt.Errorf("writing the table: %w", err)
+	}
+	if err := template.Must(template.ParseFS(tables, "table.html.tmpl")).Execute(&html, p); err != nil {
+		return fmt.Errorf("writing the table: %w", err)
+	}
+	for name, text := range map[string]string{"README.md": md.String(), "index.html": html.String()} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // results are for everybody
+			return fmt.Errorf("writing the table: %w", err)
+		}
+	}
+	return nil
+}
+
+func readReports(dir string) (all []Report, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil {
+		return nil, fmt.Errorf("looking for results: %w", err)
+	}
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			return nil, fmt.Errorf("reading results: %w", err)
+		}
+		var r Report
+		if err := json.Unmarshal(raw, &r); err != nil {
+			return nil, fmt.Errorf("reading results %s: %w", f, err)
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+func summarise(reports []Report) (p page) {
+	type group struct{ delivery, scenario string }
+	groups, machines := map[group][]Report{}, map[string]bool{}
+	byFault := map[string][]Happened{} // by level of delivery and fault
+	for _, r := range reports {
+		g := group{r.Delivery, r.Scenario}
+		groups[g] = append(groups[g], r)
+		machines[r.Machine] = true
+		for _, h := range r.Faults {
+			k := r.Delivery + " " + h.Fault
+			byFault[k] = append(byFault[k], h)
+		}
+	}
+	p.Machines = slices.Sorted(maps.Keys(machines))
+	for _, g := range slices.SortedFunc(maps.Keys(groups), func(a, b group) int {
+		return cmp.Or(cmp.Compare(a.delivery, b.delivery), cmp.Compare(a.scenario, b.scenario))
+	}) {
+		p.Rows = append(p.Rows, rowOf(groups[g]))
+	}
+	for _, k := range slices.Sorted(maps.Keys(byFault)) {
+		delivery, fault, _ := strings.Cut(k, " ")
+		p.Totals = append(p.Totals, total{delivery, fault, len(byFault[k]),
+			quantiles(byFault[k], func(h Happened) float64 { return h.Recovery }), quantiles(byFault[k], func(h Happened) float64 { return h.Silence })})
+	}
+	return p
+}
+
+func rowOf(runs []Report) row {
+	first := runs[0]
+	w := row{Scenario: first.Scenario, Delivery: first.Delivery, Runs: len(runs), Date: first.Date, Sound: true,
+		Servers: fmt.Sprintf("%d × Kafka, Redis %s", first.Brokers, strings.Join(first.Redis, " "))}
+	var records, rss int64
+	var settled, drain float64
+	var faults []Happened
+	seeds, commits, counts := []string{}, map[string]bool{}, map[string]int{}
+	for _, r := range runs {
+		v := r.Sum()
+		w.Lost, w.Leaked, w.Repeated, w.Unexcused = w.Lost+v.Lost, w.Leaked+v.Leaked, w.Repeated+v.Repeated, w.Unexcused+v.Unexcused
+		w.Misordered, w.Spoilt = w.Misordered+v.Misordered, w.Spoilt+v.Altered+v.Foreign+v.Unwanted
+		w.Trouble, w.Sound = w.Trouble+len(r.Trouble), w.Sound && r.Sound()
+		records, rss = records+r.Records, max(rss, r.PeakRSS)
+		settled, drain = max(settled, r.Settled), max(drain, r.SlowestDrain)
+		seeds, commits[r.Commit] = append(seeds, fmt.Sprint(r.Seed)), true
+		for fault, n := range r.Count() {
+			counts[fault] += n
+		}
+		faults = append(faults, r.Faults...)
+	}
+	w.Seeds, w.Commits = strings.Join(seeds, ", "), strings.Join(slices.Sorted(maps.Keys(commits)), ", ")
+	w.Records, w.RSS = humanize.Comma(records), humanize.IBytes(uint64(rss))
+	w.Settled, w.Drain = fmt.Sprintf("%.1f s", settled), fmt.Sprintf("%.1f s", drain)
+	var words []string
+	for _, fault := range slices.Sorted(maps.Keys(counts)) {
+		words = append(words, fmt.Sprintf("%d × %s", counts[fault], fault))
+	}
+	w.Faults = strings.Join(words, ", ")
+	w.Recovery = quantiles(faults, func(h Happened) float64 { return h.Recovery })
+	w.Silence = quantiles(faults, func(h Happened) float64 { return h.Silence })
+	return w
+}
+
+// quantiles are the median, the 99th percentile and the largest.
+func quantiles(faults []Happened, of func(Happened) float64) string {
+	var xs []float64
+	for _, h := range faults {
+		if !h.Planned {
+			xs = append(xs, of(h))
+		}
+	}
+	if len(xs) == 0 {
+		return "–"
+	}
+	slices.Sort(xs)
+	at := func(q float64) float64 { return xs[min(len(xs)-1, int(q*float64(len(xs))))] }
+	return fmt.Sprintf("%.1f / %.1f / %.1f s", at(0.5), at(0.99), xs[len(xs)-1])
+}
+
+// String is a report in a few lines.
+func (r Report) String() string {
+	w := rowOf([]Report{r})
+	word := "UNSOUND"
+	if w.Sound {
+		word = "sound"
+	}
+	return fmt.Sprintf("%s: %s, seed %d, %s, %s records in %.0f s; %s\n  lost %d, leaked %d, repeated %d (%d without excuse), misordered %d, spoilt %d\n"+
+		"  recovery %s, silence %s (median, 99 %%, largest); settled %s after the end; slowest drain %s; largest instance %s%s",
+		word, r.Scenario, r.Seed, r.Delivery, w.Records, r.Seconds, w.Faults, w.Lost, w.Leaked, w.Repeated, w.Unexcused, w.Misordered, w.Spoilt,
+		w.Recovery, w.Silence, w.Settled, w.Drain, w.RSS, strings.Join(append([]string{""}, r.Trouble...), "\n  trouble: "))
+}
