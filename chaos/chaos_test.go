@@ -80,7 +80,7 @@ func TestTheTableCallsAnUnsoundRunUnsound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"1,234,567", "unsound", "6.2 / 6.2 / 6.2 s", "1 × SIGKILL"} {
+		for _, want := range []string{"1,234,567", "unsound", "6.2 / 6.2 / 6.2 s (1)", "6.3 / 6.3 / 6.3 s", "1 × SIGKILL"} {
 			if !strings.Contains(string(raw), want) {
 				t.Errorf("%s does not say %q:\n%s", name, want, raw)
 			}
@@ -91,5 +91,33 @@ func TestTheTableCallsAnUnsoundRunUnsound(t *testing.T) {
 	}
 	if good.Sound() != true || bad.Sound() || (Report{}).Sound() {
 		t.Error("sound is what is unsound")
+	}
+}
+
+func TestAFaultBeforeTheOutputHasRecoveredExcusesLonger(t *testing.T) {
+	at := func(s float64) time.Time {
+		return time.Unix(1_800_000_000, 0).Add(time.Duration(s * float64(time.Second)))
+	}
+	kill := func(begin, silence float64) Happened {
+		return Happened{Fault: "SIGKILL", Begin: at(begin), End: at(begin + 1), Silence: silence}
+	}
+	faults := []Happened{kill(0, 6), kill(10, 12), kill(15, 7), {Planned: true, Begin: at(30), End: at(30)}, kill(40, 6)}
+	crowd(faults)
+	crowded := ""
+	for _, h := range faults {
+		crowded += map[bool]string{true: "x", false: "-"}[h.Crowded]
+	}
+	if crowded != "-xx--" {
+		t.Errorf("crowded %s", crowded)
+	}
+	list := excuses(faults)
+	if len(list) != 4 {
+		t.Fatalf("%d excuses", len(list))
+	}
+	after := aftermath.Seconds()
+	for i, want := range []float64{1 + after, 16 + after, 16 + after, 41 + after} {
+		if !list[i].End.Equal(at(want)) {
+			t.Errorf("excuse %d ends at %v, want %v", i, list[i].End, at(want))
+		}
 	}
 }

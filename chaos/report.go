@@ -42,6 +42,7 @@ type Happened struct {
 	Fault    string    `json:"fault"`
 	Planned  bool      `json:"planned,omitempty"`
 	Sudden   bool      `json:"sudden,omitempty"`
+	Crowded  bool      `json:"crowded,omitempty"` // another came before the output had recovered: what it took is not its own
 	Begin    time.Time `json:"begin"`
 	Broken   time.Time `json:"broken"`
 	Mending  time.Time `json:"mending,omitzero"`
@@ -71,6 +72,37 @@ func (r Report) Count() map[string]int {
 		n[h.Fault]++
 	}
 	return n
+}
+
+// recovered is when the output had taken a fault.
+func (h Happened) recovered() time.Time {
+	return h.Begin.Add(time.Duration(h.Silence * float64(time.Second)))
+}
+
+// crowd marks faults between which the output did not recover.
+func crowd(faults []Happened) {
+	for i := 1; i < len(faults); i++ {
+		if before, h := &faults[i-1], &faults[i]; before.recovered().After(h.Begin) {
+			before.Crowded, h.Crowded = true, true
+		}
+	}
+}
+
+// excuses are the times in which repeats are legitimate. Where the output did not recover before the next fault, they last
+// until that one is over.
+func excuses(faults []Happened) (list []judge.Excuse) {
+	for i, h := range faults {
+		if h.Planned {
+			continue
+		}
+		e := judge.Excuse{Begin: h.Begin.Add(-uncommitted), End: h.End.Add(aftermath)}
+		for at, next := h, i+1; next < len(faults) && at.recovered().After(faults[next].Begin); next++ {
+			at = faults[next]
+			e.End = later(e.End, at.End.Add(aftermath))
+		}
+		list = append(list, e)
+	}
+	return list
 }
 
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }

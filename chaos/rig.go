@@ -13,42 +13,90 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/streamproc/streamproc/chaos/proxy"
 	"github.com/streamproc/streamproc/internal/process"
 	"github.com/streamproc/streamproc/internal/servers"
 )
 
-// Servers are what a scenario runs on. Redis and Kafka are nil where they are not ours to break.
+// Servers are what a scenario runs on. Kafka, Redis and the ways to them are nil where they are not ours to break.
 type Servers struct {
-	Brokers   []string
-	RedisAddr string
-	Kafka     *servers.Kafka
-	Redis     *servers.Redis
+	Brokers            []string
+	RedisAddr          string
+	Kafka              *servers.Kafka
+	Redis              *servers.Redis
+	KafkaWay, RedisWay []*proxy.Proxy // the instances go by them, where there are any
+	kafkaFronts        []string
 }
 
 // StartServers starts servers of a scenario's own.
-func StartServers(ctx context.Context, s Scenario) (Servers, error) {
+func StartServers(ctx context.Context, s Scenario) (on Servers, err error) {
 	s.complete()
-	redis, err := servers.StartRedis(ctx, servers.RedisOptions{Args: s.RedisArgs})
-	if err != nil {
-		return Servers{}, err
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, on.Stop())
+		}
+	}()
+	if on.Redis, err = servers.StartRedis(ctx, servers.RedisOptions{Args: s.RedisArgs}); err != nil {
+		return on, err
 	}
-	kafka, err := servers.StartKafka(ctx, servers.KafkaOptions{Brokers: s.Brokers, HeapMB: brokerHeapMB})
+	on.Kafka, err = servers.StartKafka(ctx, servers.KafkaOptions{Brokers: s.Brokers, HeapMB: brokerHeapMB, Proxied: s.Proxied})
 	if err != nil {
-		return Servers{}, errors.Join(err, redis.Stop())
+		return on, err
 	}
-	return Servers{Brokers: kafka.Brokers(), RedisAddr: redis.Addr(), Kafka: kafka, Redis: redis}, nil
+	on.Brokers, on.RedisAddr = on.Kafka.Brokers(), on.Redis.Addr()
+	if s.Proxied {
+		err = on.stand()
+	}
+	return on, err
+}
+
+// stand puts a proxy into each way.
+func (s *Servers) stand() error {
+	p, err := proxy.Start("127.0.0.1:0", s.RedisAddr)
+	if err != nil {
+		return err
+	}
+	s.RedisWay = append(s.RedisWay, p)
+	for _, f := range s.Kafka.Fronts() {
+		if p, err = proxy.Start(f.Listen, f.Dial); err != nil {
+			return err
+		}
+		s.KafkaWay, s.kafkaFronts = append(s.KafkaWay, p), append(s.kafkaFronts, f.Listen)
+	}
+	return nil
+}
+
+// seen are the addresses that the instances are told.
+func (s *Servers) seen() (brokers []string, redis string) {
+	if len(s.RedisWay) == 0 {
+		return s.Brokers, s.RedisAddr
+	}
+	return s.kafkaFronts, s.RedisWay[0].Addr()
 }
 
 // brokerHeapMB is enough for a million records, and leaves room for three brokers on a small machine.
 const brokerHeapMB = 300
 
 // Stop ends them.
-func (s Servers) Stop() error { return errors.Join(s.Kafka.Stop(), s.Redis.Stop()) }
+func (s *Servers) Stop() error {
+	var errs []error
+	for _, p := range append(s.KafkaWay, s.RedisWay...) {
+		errs = append(errs, p.Close())
+	}
+	if s.Kafka != nil {
+		errs = append(errs, s.Kafka.Stop())
+	}
+	if s.Redis != nil {
+		errs = append(errs, s.Redis.Stop())
+	}
+	return errors.Join(errs...)
+}
 
 // rig is the instances of a run, and the servers below them. start, kill and drain are for the goroutine of the plan.
 type rig struct {
 	Servers
 	binary, file, dir string
+	inputs            []string   // topics
 	mu                sync.Mutex // over what the watch of memory reads meanwhile
 	instances         []*process.Process
 	ended             []*process.Process // by the plan

@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/streamproc/streamproc/chaos/judge"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
@@ -30,8 +29,8 @@ const (
 	// uncommitted is how long before a fault an output may have come that is not committed yet: a checkpoint takes its
 	// time on a busy machine.
 	uncommitted = 3 * time.Second
-	// recovered is how long after its end a fault may still show.
-	recovered = sessionTimeout + 5*time.Second
+	// aftermath is how long after its end a fault may still show.
+	aftermath = sessionTimeout + 5*time.Second
 )
 
 // run is one scenario under way.
@@ -76,11 +75,13 @@ func (r *run) prepare(ctx context.Context, epoch time.Time) error {
 		l := r.Load
 		l.Seed += uint64(i)
 		r.lanes = append(r.lanes, newLane(fmt.Sprintf("%s-%d", id, i+1), l, epoch))
+		r.rig.inputs = append(r.rig.inputs, r.lanes[i].in)
 		if err := r.lanes[i].createTopics(ctx, r.Servers.Brokers); err != nil {
 			return err
 		}
 	}
-	if err := r.rig.write(r.configuration(r.lanes, r.Servers.Brokers, r.Servers.RedisAddr)); err != nil {
+	brokers, redis := r.Servers.seen()
+	if err := r.rig.write(r.configuration(r.lanes, brokers, redis)); err != nil {
 		return err
 	}
 	for range r.Instances {
@@ -230,17 +231,12 @@ func (r *run) readToTheEnd(ctx context.Context) {
 
 // finish judges.
 func (r *run) finish(begin time.Time) {
-	var excuses []judge.Excuse
-	for _, h := range r.report.Faults {
-		if !h.Planned {
-			excuses = append(excuses, judge.Excuse{Begin: h.Begin.Add(-uncommitted), End: h.End.Add(recovered)})
-		}
-	}
 	for i := range r.report.Faults {
 		r.measure(&r.report.Faults[i])
 	}
+	crowd(r.report.Faults)
 	for _, l := range r.lanes {
-		r.report.Verdicts = append(r.report.Verdicts, l.judge.Verdict(excuses))
+		r.report.Verdicts = append(r.report.Verdicts, l.judge.Verdict(excuses(r.report.Faults)))
 		r.report.Records += l.total
 	}
 	r.report.Seconds, r.report.SlowestDrain, r.report.PeakRSS = seconds(time.Since(begin)), seconds(r.rig.slowestDrain), r.rig.peakRSS
@@ -255,6 +251,6 @@ func (r *run) measure(h *Happened) {
 	for _, l := range r.lanes {
 		h.Silence = max(h.Silence, seconds(l.judge.Flow().Silence(h.Begin, h.Begin.Add(time.Second))))
 		h.Recovery = max(h.Recovery, seconds(l.judge.Flow().Silence(mended, mended.Add(time.Second))))
-		h.Repeats += l.judge.Within(h.Begin, h.End.Add(recovered))
+		h.Repeats += l.judge.Within(h.Begin, h.End.Add(aftermath))
 	}
 }

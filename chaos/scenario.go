@@ -20,6 +20,7 @@ type Scenario struct {
 	Instances int       // at the start; 0 is 1
 	Delivery  string    // "" is at_least_once
 	Brokers   int       // 1 or 3; broker faults want 3
+	Proxied   bool      // the instances reach Kafka and Redis by proxies, which network faults break
 	RedisArgs []string  // more arguments of redis-server
 	Plan      func(*rand.Rand) []Event
 }

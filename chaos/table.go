@@ -107,8 +107,7 @@ func summarise(reports []Report) (p page) {
 	}
 	for _, k := range slices.Sorted(maps.Keys(byFault)) {
 		delivery, fault, _ := strings.Cut(k, " ")
-		p.Totals = append(p.Totals, total{delivery, fault, len(byFault[k]),
-			quantiles(byFault[k], func(h Happened) float64 { return h.Recovery }), quantiles(byFault[k], func(h Happened) float64 { return h.Silence })})
+		p.Totals = append(p.Totals, total{delivery, fault, len(byFault[k]), recoveries(byFault[k]), silences(byFault[k])})
 	}
 	return p
 }
@@ -142,22 +141,40 @@ func rowOf(runs []Report) row {
 		words = append(words, fmt.Sprintf("%d × %s", counts[fault], fault))
 	}
 	w.Faults = strings.Join(words, ", ")
-	w.Recovery = quantiles(faults, func(h Happened) float64 { return h.Recovery })
-	w.Silence = quantiles(faults, func(h Happened) float64 { return h.Silence })
+	w.Recovery, w.Silence = recoveries(faults), silences(faults)
 	return w
 }
 
-// quantiles are the median, the 99th percentile and the largest.
-func quantiles(faults []Happened, of func(Happened) float64) string {
+// recoveries are those of the faults that had the time to themselves.
+func recoveries(faults []Happened) string {
 	var xs []float64
 	for _, h := range faults {
-		if !h.Planned {
-			xs = append(xs, of(h))
+		if !h.Planned && !h.Crowded {
+			xs = append(xs, h.Recovery)
 		}
 	}
 	if len(xs) == 0 {
 		return "–"
 	}
+	return fmt.Sprintf("%s (%d)", quantiles(xs), len(xs))
+}
+
+// silences are those of all faults.
+func silences(faults []Happened) string {
+	var xs []float64
+	for _, h := range faults {
+		if !h.Planned {
+			xs = append(xs, h.Silence)
+		}
+	}
+	if len(xs) == 0 {
+		return "–"
+	}
+	return quantiles(xs)
+}
+
+// quantiles are the median, the 99th percentile and the largest.
+func quantiles(xs []float64) string {
 	slices.Sort(xs)
 	at := func(q float64) float64 { return xs[min(len(xs)-1, int(q*float64(len(xs))))] }
 	return fmt.Sprintf("%.1f / %.1f / %.1f s", at(0.5), at(0.99), xs[len(xs)-1])

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/streamproc/streamproc/internal/process"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -26,6 +27,7 @@ type KafkaOptions struct {
 	Properties map[string]string // added to every server.properties, or in place of ours
 	SASL       bool              // adds a listener that asks for User and Password
 	TLS        bool              // with SASL: that listener speaks TLS, by the certificates of CAFile
+	Proxied    bool              // adds a listener that clients reach by Fronts alone
 	HeapMB     int               // of each broker; 0 is 512
 }
 
@@ -125,6 +127,41 @@ func (k *Kafka) SASLBrokers() []string {
 
 // CAFile returns the file of the authority that vouches for the brokers, and that of one which does not.
 func (k *Kafka) CAFile() (ours, stranger string) { return k.certs.ca, k.certs.stranger }
+
+// Front is where clients look for a broker, and where it is: a proxy listens at the one and dials the other.
+type Front struct{ Listen, Dial string }
+
+// Fronts are those of the listener that KafkaOptions.Proxied adds, by broker. Nobody listens there before a proxy does.
+func (k *Kafka) Fronts() []Front {
+	var fronts []Front
+	for _, n := range k.nodes {
+		fronts = append(fronts, Front{local(n.front), local(n.behind)})
+	}
+	return fronts
+}
+
+// Signal sends a signal to a broker that runs.
+func (k *Kafka) Signal(broker int, s syscall.Signal) {
+	if p := k.nodes[broker].process; p != nil {
+		p.Signal(s)
+	}
+}
+
+// Shutdown ends a broker in order: it hands its partitions over first.
+func (k *Kafka) Shutdown(ctx context.Context, broker int) error {
+	n := k.nodes[broker]
+	if n.process == nil {
+		return nil
+	}
+	n.process.Signal(syscall.SIGTERM)
+	select {
+	case <-n.process.Done():
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for broker %d to end: %w", n.id, context.Cause(ctx))
+	}
+	n.process = nil
+	return nil
+}
 
 // Kill ends the brokers with these numbers, from 0, as a power cut would: all of them if none is named.
 func (k *Kafka) Kill(brokers ...int) {

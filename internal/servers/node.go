@@ -20,16 +20,19 @@ var logging []byte
 type node struct {
 	id                      int
 	plain, sasl, controller int    // ports
+	front, behind           int    // ports of the listener behind a proxy: as clients know it, and as it is
 	properties, data, log   string // paths
 	process                 *process.Process
 }
+
+const portsOfNode = 5
 
 // layOut gives every node its ports, and writes its files into dir.
 func layOut(o KafkaOptions, dir string, certs *certificates) ([]*node, error) {
 	if err := os.WriteFile(filepath.Join(dir, "log4j2.yaml"), logging, 0o600); err != nil {
 		return nil, fmt.Errorf("writing the logging of Kafka: %w", err)
 	}
-	ports, err := freePorts(3 * o.Brokers)
+	ports, err := freePorts(portsOfNode * o.Brokers)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +40,8 @@ func layOut(o KafkaOptions, dir string, certs *certificates) ([]*node, error) {
 	for i := range nodes {
 		nodes[i] = &node{
 			id:    i + 1,
-			plain: ports[3*i], sasl: ports[3*i+1], controller: ports[3*i+2],
+			plain: ports[portsOfNode*i], sasl: ports[portsOfNode*i+1], controller: ports[portsOfNode*i+2],
+			front: ports[portsOfNode*i+3], behind: ports[portsOfNode*i+4],
 			properties: filepath.Join(dir, fmt.Sprintf("server-%d.properties", i+1)),
 			data:       filepath.Join(dir, fmt.Sprintf("data-%d", i+1)),
 			log:        filepath.Join(dir, fmt.Sprintf("kafka-%d.log", i+1)),
@@ -75,7 +79,7 @@ func (n *node) settings(o KafkaOptions, nodes []*node) map[string]string {
 		"listeners":                                "PLAINTEXT://" + local(n.plain) + ",CONTROLLER://" + local(n.controller),
 		"advertised.listeners":                     "PLAINTEXT://" + local(n.plain),
 		"controller.listener.names":                "CONTROLLER",
-		"listener.security.protocol.map":           "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT",
+		"listener.security.protocol.map":           "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,PROXIED:PLAINTEXT",
 		"inter.broker.listener.name":               "PLAINTEXT",
 		"log.dirs":                                 n.data,
 		"offsets.topic.num.partitions":             "5",
@@ -83,6 +87,7 @@ func (n *node) settings(o KafkaOptions, nodes []*node) map[string]string {
 		"transaction.state.log.num.partitions":     "5",
 		"transaction.state.log.replication.factor": replicas,
 		"transaction.state.log.min.isr":            strconv.Itoa(o.Brokers/2 + 1),
+		"min.insync.replicas":                      strconv.Itoa(o.Brokers/2 + 1),
 		"group.initial.rebalance.delay.ms":         "0",
 		"group.min.session.timeout.ms":             "1000",
 		"auto.create.topics.enable":                "false",
@@ -94,6 +99,10 @@ func (n *node) settings(o KafkaOptions, nodes []*node) map[string]string {
 	}
 	if o.SASL {
 		n.addSASL(s)
+	}
+	if o.Proxied {
+		s["listeners"] += ",PROXIED://" + local(n.behind)
+		s["advertised.listeners"] += ",PROXIED://" + local(n.front)
 	}
 	return s
 }

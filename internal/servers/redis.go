@@ -8,8 +8,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/streamproc/streamproc/internal/process"
@@ -61,16 +63,16 @@ func (r *Redis) Restart(ctx context.Context) error {
 		return err
 	}
 	r.process = p
-	return p.Await(ctx, func(ctx context.Context) error { return r.command(ctx, "PING", "+PONG") })
+	return p.Await(ctx, func(ctx context.Context) error { return r.Expect(ctx, "PING", "+PONG") })
 }
 
 // Pause makes it silent for d: it takes connections and commands, and answers afterwards.
 func (r *Redis) Pause(ctx context.Context, d time.Duration) error {
-	return r.command(ctx, fmt.Sprintf("CLIENT PAUSE %d ALL", d.Milliseconds()), "+OK")
+	return r.Expect(ctx, fmt.Sprintf("CLIENT PAUSE %d ALL", d.Milliseconds()), "+OK")
 }
 
 // FlushAll makes it forget everything.
-func (r *Redis) FlushAll(ctx context.Context) error { return r.command(ctx, "FLUSHALL", "+OK") }
+func (r *Redis) FlushAll(ctx context.Context) error { return r.Expect(ctx, "FLUSHALL", "+OK") }
 
 // Kill ends it as a power cut would.
 func (r *Redis) Kill() {
@@ -89,24 +91,66 @@ func (r *Redis) Stop() error {
 	return nil
 }
 
-// command sends one line of the inline protocol and compares the answer.
-func (r *Redis) command(ctx context.Context, line, want string) error {
+// Signal sends it a signal.
+func (r *Redis) Signal(s syscall.Signal) {
+	if r.process != nil {
+		r.process.Signal(s)
+	}
+}
+
+// CutLog takes bytes off the end of what a Redis that does not run has written down: it comes back as it was before. It
+// returns how much was cut, which is less where there is less.
+func (r *Redis) CutLog(bytes int64) (int64, error) {
+	files, err := filepath.Glob(filepath.Join(r.dir, "appendonlydir", "*.incr.aof"))
+	if err != nil || len(files) == 0 {
+		return 0, fmt.Errorf("Redis has no append-only log in %s (%w)", r.dir, err)
+	}
+	slices.Sort(files)
+	last := files[len(files)-1]
+	info, err := os.Stat(last)
+	if err != nil {
+		return 0, fmt.Errorf("looking at the log of Redis: %w", err)
+	}
+	bytes = min(bytes, info.Size())
+	if err := os.Truncate(last, info.Size()-bytes); err != nil {
+		return 0, fmt.Errorf("cutting the log of Redis: %w", err)
+	}
+	return bytes, nil
+}
+
+// Memory is how many bytes Redis uses.
+func (r *Redis) Memory(ctx context.Context) (int64, error) {
+	answer, err := r.Ask(ctx, "EVAL \"return tonumber(redis.call('info', 'memory'):match('used_memory:(%d+)'))\" 0")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimPrefix(answer, ":"), 10, 64)
+}
+
+// Expect sends a command and compares the first line of the answer.
+func (r *Redis) Expect(ctx context.Context, command, want string) error {
+	got, err := r.Ask(ctx, command)
+	if err == nil && got != want {
+		return fmt.Errorf("Redis answers %q to %s", got, command)
+	}
+	return err
+}
+
+// Ask sends one line of the inline protocol and returns the first line of the answer.
+func (r *Redis) Ask(ctx context.Context, command string) (string, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", r.Addr())
 	if err != nil {
-		return fmt.Errorf("dialling Redis: %w", err)
+		return "", fmt.Errorf("dialling Redis: %w", err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	if _, err := fmt.Fprintf(conn, "%s\r\n", line); err != nil {
-		return fmt.Errorf("sending %s to Redis: %w", line, err)
+	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {
+		return "", fmt.Errorf("sending %s to Redis: %w", command, err)
 	}
 	answer, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil {
-		return fmt.Errorf("reading what Redis answers to %s: %w", line, err)
+		return "", fmt.Errorf("reading what Redis answers to %s: %w", command, err)
 	}
-	if got := strings.TrimSpace(answer); got != want {
-		return fmt.Errorf("Redis answers %q to %s", got, line)
-	}
-	return nil
+	return strings.TrimSpace(answer), nil
 }

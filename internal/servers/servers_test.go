@@ -64,13 +64,13 @@ func TestRedisIsSilentWhilePausedAndForgetsWhenFlushed(t *testing.T) {
 	r := NewRedis(t, RedisOptions{})
 	ctx, cancel := context.WithTimeout(t.Context(), upTimeout)
 	defer cancel()
-	if err := r.command(ctx, "SET a 1", "+OK"); err != nil {
+	if err := r.Expect(ctx, "SET a 1", "+OK"); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.FlushAll(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.command(ctx, "EXISTS a", ":0"); err != nil {
+	if err := r.Expect(ctx, "EXISTS a", ":0"); err != nil {
 		t.Error(err)
 	}
 	if err := r.Pause(ctx, time.Hour); err != nil {
@@ -78,12 +78,37 @@ func TestRedisIsSilentWhilePausedAndForgetsWhenFlushed(t *testing.T) {
 	}
 	short, cancelShort := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancelShort()
-	if err := r.command(short, "PING", "+PONG"); err == nil {
+	if err := r.Expect(short, "PING", "+PONG"); err == nil {
 		t.Error("Redis answers while it is paused")
 	}
 	r.Kill()
 	if err := r.Restart(ctx); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestRedisIsAsItWasBeforeWhenItsLogIsCut(t *testing.T) {
+	r := NewRedis(t, RedisOptions{Args: []string{"--appendfsync", "always"}})
+	for _, word := range []string{"one", "two"} {
+		if err := r.Expect(t.Context(), "SET a "+word, "+OK"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := r.Memory(t.Context()); err != nil || n < 100_000 {
+		t.Errorf("%d bytes in use (%v)", n, err)
+	}
+	r.Kill()
+	if n, err := r.CutLog(3); n != 3 || err != nil {
+		t.Fatalf("cut %d bytes (%v)", n, err)
+	}
+	if err := r.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.Ask(t.Context(), "STRLEN a"); got != ":3" || err != nil {
+		t.Errorf("a has length %s (%v)", got, err)
+	}
+	if err := r.Expect(t.Context(), "EVAL \"return redis.call('get', 'a') == 'one'\" 0", ":1"); err != nil {
+		t.Error(err)
 	}
 }
 
