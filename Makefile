@@ -9,7 +9,7 @@ RACE := ./pipeline/... ./kafka/... ./memstate/... ./internal/devstack/... ./inte
 APT := redis-server clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32
 SERVERS := go run ./internal/servers/cmd/servers
 
-.PHONY: dev build deps plugins test lint servers bench
+.PHONY: dev build deps plugins test lint servers bench chaos soak
 
 dev: ## Kafka, Redis and pipelines.yaml in one process, on real records
 	go run ./cmd/streamproc dev
@@ -43,3 +43,10 @@ servers: ## a real Kafka and a real Redis, until interrupted
 
 bench: ## pass, q1 and dedup-q1 beside the floor
 	go run ./bench/cmd/bench
+
+chaos: ## every scenario of chaos/, about half an hour; results are kept in chaos/results
+	go run ./chaos/cmd/chaos
+
+SOAK := 10m
+soak: ## a steady rate: does memory grow, do goroutines? SOAK=60s is the short form
+	go run ./chaos/cmd/chaos -soak $(SOAK)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Batch is some scenarios, run one after the other on servers of their own.
@@ -18,13 +19,18 @@ type Batch struct {
 	Runs      int // of each
 	Scale     float64
 	Delivery  string
-	Results   string // folder: what is found is kept there, and the table of all that is kept is written anew
-	Binary    string // "": built
+	Soak      time.Duration // of a soak instead of the scenarios; 0: none
+	Results   string        // folder: what is found is kept there, and the table of all that is kept is written anew
+	Binary    string        // "": built
 	Talk      io.Writer
 }
 
 // Run runs the scenarios, and says whether all were sound.
 func (b Batch) Run(ctx context.Context) (sound bool, err error) {
+	kinds := Kinds
+	if b.Soak > 0 {
+		kinds, b.Scenarios = []Kind{{"soak", "", func(seed uint64, _ float64) Scenario { return Soak(seed, b.Soak) }}}, "all"
+	}
 	if b.Scenarios == "list" {
 		for _, k := range Kinds {
 			fmt.Fprintf(b.Talk, "%-12s %s\n", k.Name, k.What)
@@ -41,7 +47,7 @@ func (b Batch) Run(ctx context.Context) (sound bool, err error) {
 		}
 	}
 	sound = true
-	for _, k := range Kinds {
+	for _, k := range kinds {
 		if b.Scenarios != "all" && !contains(b.Scenarios, k.Name) {
 			continue
 		}

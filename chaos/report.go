@@ -35,6 +35,7 @@ type Report struct {
 	SlowestDrain float64         `json:"slowest_drain_seconds"`
 	PeakRSS      int64           `json:"peak_rss_bytes"` // of the largest instance
 	RedisPeak    int64           `json:"redis_peak_bytes"`
+	Growth       *Growth         `json:"growth,omitempty"` // of a soak
 }
 
 // Happened is a fault as it happened.

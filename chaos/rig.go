@@ -103,11 +103,11 @@ type rig struct {
 	slowestDrain      time.Duration
 	peakRSS           int64
 	started           int
+	samples           []sample // of a soak
 }
 
 const (
 	drainLimit = 30 * time.Second
-	rssEvery   = 500 * time.Millisecond
 )
 
 // Build makes the binary that is to be broken, from the source around the working directory.
@@ -184,6 +184,13 @@ func (r *rig) killAll() {
 	}
 }
 
+// all are the instances, for others than the goroutine of the plan.
+func (r *rig) all() []*process.Process {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.instances)
+}
+
 // alive says which instances ended though nobody asked them to.
 func (r *rig) alive() error {
 	var errs []error
@@ -203,30 +210,14 @@ func (r *rig) remember(p *process.Process) {
 	r.peakRSS = max(r.peakRSS, peak)
 }
 
-// watchMemory looks at all instances until ctx ends.
-func (r *rig) watchMemory(ctx context.Context) {
-	tick := time.NewTicker(rssEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		r.mu.Lock()
-		all := slices.Clone(r.instances)
-		r.mu.Unlock()
-		for _, p := range all {
-			r.remember(p)
-		}
-	}
-}
-
-// write puts the configuration where the instances find it.
+// write puts the configuration where the instances find it, and the plugin beside it.
 func (r *rig) write(configuration string) error {
 	r.file = filepath.Join(r.dir, "chaos.yaml")
 	if err := os.WriteFile(r.file, []byte(configuration), 0o600); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(r.dir, poisonFile), poison, 0o600); err != nil {
+		return fmt.Errorf("writing the plugin: %w", err)
 	}
 	return nil
 }

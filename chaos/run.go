@@ -25,6 +25,7 @@ const (
 	stuckLimit  = 90 * time.Second // without anything new, what is missing is lost, or stands still
 	quiet       = 2 * time.Second  // how long a complete output is watched for more
 	behindLimit = 60 * time.Second // for the transactions that the last instances have left open
+	memoryEvery = 500 * time.Millisecond
 	lookEvery   = 100 * time.Millisecond
 	// uncommitted is how long before a fault an output may have come that is not committed yet: a checkpoint takes its
 	// time on a busy machine.
@@ -100,7 +101,10 @@ func (r *run) flow(ctx context.Context) error {
 	for _, l := range r.lanes {
 		readers.Go(func() error { return l.watch(rx, r.Servers.Brokers) })
 	}
-	readers.Go(func() error { r.rig.watchMemory(rx); return nil })
+	readers.Go(func() error { r.watchMemory(rx); return nil })
+	if r.soak {
+		readers.Go(func() error { return r.rig.watchGrowth(rx) })
+	}
 	writers, wx := errgroup.WithContext(ctx)
 	for _, l := range r.lanes {
 		writers.Go(func() error { return l.feed(wx, r.Servers.Brokers, r.Rate) })
@@ -127,6 +131,29 @@ func (r *run) flow(ctx context.Context) error {
 	r.readToTheEnd(ctx)
 	stopReading()
 	return readers.Wait()
+}
+
+// watchMemory looks at all instances, and at Redis where it is ours, until ctx ends.
+func (r *run) watchMemory(ctx context.Context) {
+	tick := time.NewTicker(memoryEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, p := range r.rig.all() {
+			r.rig.remember(p)
+		}
+		if r.Servers.Redis != nil {
+			ax, cancel := context.WithTimeout(ctx, memoryEvery)
+			if n, err := r.Servers.Redis.Memory(ax); err == nil { // it may well be down
+				r.report.RedisPeak = max(r.report.RedisPeak, n)
+			}
+			cancel()
+		}
+	}
 }
 
 // blame takes note of what went wrong but for the records.
@@ -235,6 +262,13 @@ func (r *run) finish(begin time.Time) {
 		r.measure(&r.report.Faults[i])
 	}
 	crowd(r.report.Faults)
+	if r.soak {
+		g := growth(r.rig.samples)
+		r.report.Growth = &g
+		for _, err := range g.trouble() {
+			r.blame(err)
+		}
+	}
 	for _, l := range r.lanes {
 		r.report.Verdicts = append(r.report.Verdicts, l.judge.Verdict(excuses(r.report.Faults)))
 		r.report.Records += l.total

@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	_ "embed"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -23,6 +24,7 @@ type Scenario struct {
 	Proxied   bool      // the instances reach Kafka and Redis by proxies, which network faults break
 	RedisArgs []string  // more arguments of redis-server
 	Plan      func(*rand.Rand) []Event
+	soak      bool
 }
 
 // Event is a fault at its place in the load, from 0 to 1.
@@ -86,22 +88,19 @@ func byTime(events []Event) []Event {
 	return events
 }
 
-// Kills is the first promise: a process killed again and again while instances come and go, one to three to one.
-func Kills(seed uint64, ids int64, rate, kills int) Scenario {
-	return Scenario{
-		Name: "kill", Rate: rate,
-		Load: load.Load{Seed: seed, IDs: ids, Keys: 2000, Duplicates: 0.05, Disorder: 0.05, Dropped: 100},
-		Plan: func(rng *rand.Rand) []Event {
-			return append(Spread(rng, Times(kills, Kill())...),
-				Event{At: 0.28, Fault: Join()}, Event{At: 0.34, Fault: Join()},
-				Event{At: 0.66, Fault: Leave()}, Event{At: 0.72, Fault: Leave()})
-		},
-	}
-}
+//go:embed testdata/poison.wasm
+var poison []byte
+
+// poisonFile is where the plugin stands, beside the configuration.
+const poisonFile = "poison.wasm"
 
 // configuration is what a user would write for a scenario.
 func (s *Scenario) configuration(lanes []*lane, brokers []string, redis string) string {
 	c := fmt.Sprintf("version: 1\nresources:\n  kafka: { main: { brokers: %s } }\n  redis: { state: { addrs: [%q] } }\npipelines:\n", list(brokers), redis)
+	filter := `'value.kind != "noise"'`
+	if s.Load.Poisoned > 0 {
+		filter = "{ wasm: " + poisonFile + " }"
+	}
 	for _, l := range lanes {
 		c += fmt.Sprintf(`  %s:
     delivery: %s
@@ -110,10 +109,10 @@ func (s *Scenario) configuration(lanes []*lane, brokers []string, redis string) 
     steps:
       - dedup: { key: $.id, window: 24h }
       - reorder: { key: $.key, sequence: $.seq, first: 0, max_wait: 10m }
-      - filter: 'value.kind != "noise"'
+      - filter: %s
     sinks: { out: { topic: %q, key: $.key } }
     dlq: { topic: %q }
-`, l.name, s.Delivery, commitInterval, l.in, sessionTimeout, l.out, l.dlq)
+`, l.name, s.Delivery, commitInterval, l.in, sessionTimeout, filter, l.out, l.dlq)
 	}
 	return c + "admin: { listen: \"127.0.0.1:0\" }\n"
 }

@@ -180,6 +180,16 @@ func quantiles(xs []float64) string {
 	return fmt.Sprintf("%.1f / %.1f / %.1f s", at(0.5), at(0.99), xs[len(xs)-1])
 }
 
+func (r Report) remarks() (list []string) {
+	if r.Growth != nil {
+		list = append(list, r.Growth.String())
+	}
+	for _, t := range r.Trouble {
+		list = append(list, "trouble: "+t)
+	}
+	return list
+}
+
 // String is a report in a few lines.
 func (r Report) String() string {
 	w := rowOf([]Report{r})
@@ -190,5 +200,5 @@ func (r Report) String() string {
 	return fmt.Sprintf("%s: %s, seed %d, %s, %s records in %.0f s; %s\n  lost %d, leaked %d, repeated %d (%d without excuse), misordered %d, spoilt %d\n"+
 		"  recovery %s, silence %s (median, 99 %%, largest); settled %s after the end; slowest drain %s; largest instance %s%s",
 		word, r.Scenario, r.Seed, r.Delivery, w.Records, r.Seconds, w.Faults, w.Lost, w.Leaked, w.Repeated, w.Unexcused, w.Misordered, w.Spoilt,
-		w.Recovery, w.Silence, w.Settled, w.Drain, w.RSS, strings.Join(append([]string{""}, r.Trouble...), "\n  trouble: "))
+		w.Recovery, w.Silence, w.Settled, w.Drain, w.RSS, strings.Join(append([]string{""}, r.remarks()...), "\n  "))
 }

@@ -22,7 +22,7 @@ type RedisOptions struct {
 	Args []string // more arguments of redis-server, e.g. "--appendonly", "no"
 }
 
-// Redis is a redis-server. Its methods are for one goroutine at a time.
+// Redis is a redis-server. Its methods are for one goroutine at a time, but for Addr, Ask, Expect and Memory.
 type Redis struct {
 	options RedisOptions
 	dir     string

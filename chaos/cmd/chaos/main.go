@@ -20,6 +20,7 @@ func main() {
 	flag.IntVar(&o.Runs, "runs", 1, "of each scenario")
 	flag.Float64Var(&o.Scale, "scale", 1, "of records and faults: less than 1 for a shorter run")
 	flag.StringVar(&o.Delivery, "delivery", chaos.AtLeastOnce, chaos.AtLeastOnce+" or "+chaos.ExactlyOnce)
+	flag.DurationVar(&o.Soak, "soak", 0, "instead of breaking anything, run at a steady rate for so long and see what grows")
 	flag.StringVar(&o.Results, "results", "chaos/results", "folder of the results")
 	flag.StringVar(&o.Binary, "binary", "", "streamproc; by default it is built from the source")
 	flag.Parse()
