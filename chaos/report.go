@@ -29,6 +29,7 @@ type Report struct {
 	Records      int64           `json:"records"` // written, copies included
 	Verdicts     []judge.Verdict `json:"verdicts"`
 	Faults       []Happened      `json:"faults"`
+	Unexcused    []Unexcused     `json:"unexcused,omitempty"`
 	Trouble      []string        `json:"trouble,omitempty"` // what went wrong but for the records
 	Seconds      float64         `json:"seconds"`
 	Settled      float64         `json:"settled_seconds"` // from the last record written and the last fault to the last record out
@@ -51,6 +52,14 @@ type Happened struct {
 	Silence  float64   `json:"silence_seconds"`  // the longest of a partition of the output, from the breaking
 	Recovery float64   `json:"recovery_seconds"` // likewise, from the mending; where it was sudden, from the breaking
 	Repeats  int       `json:"repeats"`          // output that came again until the fault must be over
+}
+
+// Unexcused are repeats of a pipeline that no fault explains, by when they came.
+type Unexcused struct {
+	Pipeline string    `json:"pipeline"`
+	First    time.Time `json:"first"`
+	Again    time.Time `json:"again"`
+	Records  int       `json:"records"`
 }
 
 // Sum is the verdict over all pipelines.

@@ -272,6 +272,9 @@ func (r *run) finish(begin time.Time) {
 	for _, l := range r.lanes {
 		r.report.Verdicts = append(r.report.Verdicts, l.judge.Verdict(excuses(r.report.Faults)))
 		r.report.Records += l.total
+		for at, n := range l.judge.Unexcused(excuses(r.report.Faults)) {
+			r.report.Unexcused = append(r.report.Unexcused, Unexcused{l.name, at[0], at[1], n})
+		}
 	}
 	r.report.Seconds, r.report.SlowestDrain, r.report.PeakRSS = seconds(time.Since(begin)), seconds(r.rig.slowestDrain), r.rig.peakRSS
 }

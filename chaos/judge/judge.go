@@ -150,13 +150,32 @@ func (j *Judge) Missing() int64 { return j.verdict.Lost }
 func (j *Judge) Verdict(excuses []Excuse) Verdict {
 	v := j.verdict
 	for _, r := range j.repeats {
-		if !slices.ContainsFunc(excuses, func(e Excuse) bool {
-			return r.first >= j.milliseconds(e.Begin) && r.again <= j.milliseconds(e.End)
-		}) {
+		if !j.excused(r, excuses) {
 			v.Unexcused++
 		}
 	}
 	return v
+}
+
+func (j *Judge) excused(r repeat, excuses []Excuse) bool {
+	return slices.ContainsFunc(excuses, func(e Excuse) bool {
+		return r.first >= j.milliseconds(e.Begin) && r.again <= j.milliseconds(e.End)
+	})
+}
+
+// Unexcused counts the repeats that nothing excuses by the second in which they first came and that in which they came again.
+func (j *Judge) Unexcused(excuses []Excuse) map[[2]time.Time]int {
+	n := map[[2]time.Time]int{}
+	for _, r := range j.repeats {
+		if !j.excused(r, excuses) {
+			n[[2]time.Time{j.second(r.first), j.second(r.again)}]++
+		}
+	}
+	return n
+}
+
+func (j *Judge) second(ms uint32) time.Time {
+	return j.epoch.Add(time.Duration(ms) * time.Millisecond).Truncate(time.Second)
 }
 
 // Within counts the repeats that came between two moments.

@@ -142,6 +142,9 @@ func TestOnlyAFaultExcusesARepeat(t *testing.T) {
 			t.Errorf("%s: %+v", name, v)
 		}
 	}
+	if n := j.Unexcused(nil); len(n) != 1 || n[[2]time.Time{came.Truncate(time.Second), back.Truncate(time.Second)}] != 1 {
+		t.Errorf("without an excuse: %v", n)
+	}
 	if n := j.Within(back, back.Add(time.Millisecond)); n != 1 {
 		t.Errorf("%d repeats at that moment", n)
 	}
