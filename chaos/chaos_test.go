@@ -99,9 +99,9 @@ func TestAFaultBeforeTheOutputHasRecoveredExcusesLonger(t *testing.T) {
 		return time.Unix(1_800_000_000, 0).Add(time.Duration(s * float64(time.Second)))
 	}
 	kill := func(begin, silence float64) Happened {
-		return Happened{Fault: "SIGKILL", Begin: at(begin), End: at(begin + 1), Silence: silence}
+		return Happened{Fault: "SIGKILL", Begin: at(begin), End: at(begin + 1), Recovered: at(begin + silence)}
 	}
-	faults := []Happened{kill(0, 6), kill(10, 12), kill(15, 7), {Planned: true, Begin: at(30), End: at(30)}, kill(40, 6)}
+	faults := []Happened{kill(0, 6), kill(10, 12), kill(15, 7), {Planned: true, Begin: at(30), End: at(30)}, kill(40, 20)}
 	crowd(faults)
 	crowded := ""
 	for _, h := range faults {
@@ -115,7 +115,7 @@ func TestAFaultBeforeTheOutputHasRecoveredExcusesLonger(t *testing.T) {
 		t.Fatalf("%d excuses", len(list))
 	}
 	after := aftermath.Seconds()
-	for i, want := range []float64{1 + after, 16 + after, 16 + after, 41 + after} {
+	for i, want := range []float64{1 + after, 16 + after, 16 + after, 61} {
 		if !list[i].End.Equal(at(want)) {
 			t.Errorf("excuse %d ends at %v, want %v", i, list[i].End, at(want))
 		}

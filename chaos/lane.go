@@ -89,13 +89,6 @@ func (l *lane) feed(ctx context.Context, brokers []string, rate int) error {
 	return context.Cause(ctx)
 }
 
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
-}
-
 // pace waits for the next turn, and at the end for the faults to be over.
 func (l *lane) pace(ctx context.Context, next time.Time, last bool) error {
 	hold := l.hold

@@ -41,17 +41,18 @@ type Report struct {
 
 // Happened is a fault as it happened.
 type Happened struct {
-	Fault    string    `json:"fault"`
-	Planned  bool      `json:"planned,omitempty"`
-	Sudden   bool      `json:"sudden,omitempty"`
-	Crowded  bool      `json:"crowded,omitempty"` // another came before the output had recovered: what it took is not its own
-	Begin    time.Time `json:"begin"`
-	Broken   time.Time `json:"broken"`
-	Mending  time.Time `json:"mending,omitzero"`
-	End      time.Time `json:"end"`
-	Silence  float64   `json:"silence_seconds"`  // the longest of a partition of the output, from the breaking
-	Recovery float64   `json:"recovery_seconds"` // likewise, from the mending; where it was sudden, from the breaking
-	Repeats  int       `json:"repeats"`          // output that came again until the fault must be over
+	Fault     string    `json:"fault"`
+	Planned   bool      `json:"planned,omitempty"`
+	Sudden    bool      `json:"sudden,omitempty"`
+	Crowded   bool      `json:"crowded,omitempty"` // another came before the output had recovered: what it took is not its own
+	Begin     time.Time `json:"begin"`
+	Broken    time.Time `json:"broken"`
+	Mending   time.Time `json:"mending,omitzero"`
+	End       time.Time `json:"end"`
+	Recovered time.Time `json:"recovered"`        // when the last long silence of a partition had ended
+	Silence   float64   `json:"silence_seconds"`  // the longest of a partition, from the breaking
+	Recovery  float64   `json:"recovery_seconds"` // likewise, from the mending; where it was sudden, from the breaking
+	Repeats   int       `json:"repeats"`          // output that came again until the fault must be over
 }
 
 // Unexcused are repeats of a pipeline that no fault explains, by when they came.
@@ -84,15 +85,10 @@ func (r Report) Count() map[string]int {
 	return n
 }
 
-// recovered is when the output had taken a fault.
-func (h Happened) recovered() time.Time {
-	return h.Begin.Add(time.Duration(h.Silence * float64(time.Second)))
-}
-
 // crowd marks faults between which the output did not recover.
 func crowd(faults []Happened) {
 	for i := 1; i < len(faults); i++ {
-		if before, h := &faults[i-1], &faults[i]; before.recovered().After(h.Begin) {
+		if before, h := &faults[i-1], &faults[i]; before.Recovered.After(h.Begin) {
 			before.Crowded, h.Crowded = true, true
 		}
 	}
@@ -105,15 +101,18 @@ func excuses(faults []Happened) (list []judge.Excuse) {
 		if h.Planned {
 			continue
 		}
-		e := judge.Excuse{Begin: h.Begin.Add(-uncommitted), End: h.End.Add(aftermath)}
-		for at, next := h, i+1; next < len(faults) && at.recovered().After(faults[next].Begin); next++ {
+		e := judge.Excuse{Begin: h.Begin.Add(-uncommitted), End: h.over()}
+		for at, next := h, i+1; next < len(faults) && at.Recovered.After(faults[next].Begin); next++ {
 			at = faults[next]
-			e.End = later(e.End, at.End.Add(aftermath))
+			e.End = later(e.End, at.over())
 		}
 		list = append(list, e)
 	}
 	return list
 }
+
+// over is when the last of what a fault did must have been seen.
+func (h Happened) over() time.Time { return later(h.End.Add(aftermath), h.Recovered.Add(time.Second)) }
 
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 

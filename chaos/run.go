@@ -258,9 +258,7 @@ func (r *run) readToTheEnd(ctx context.Context) {
 
 // finish judges.
 func (r *run) finish(begin time.Time) {
-	for i := range r.report.Faults {
-		r.measure(&r.report.Faults[i])
-	}
+	r.measure()
 	crowd(r.report.Faults)
 	if r.soak {
 		g := growth(r.rig.samples)
@@ -279,15 +277,39 @@ func (r *run) finish(begin time.Time) {
 	r.report.Seconds, r.report.SlowestDrain, r.report.PeakRSS = seconds(time.Since(begin)), seconds(r.rig.slowestDrain), r.rig.peakRSS
 }
 
-// measure says how the output took a fault: how long one partition was silent, from the breaking and from the mending.
-func (r *run) measure(h *Happened) {
-	mended := h.Broken
-	if !h.Mending.IsZero() && !h.Sudden {
-		mended = h.End
+// measure says how the output took each fault: how long one partition was silent, from the breaking and from the mending.
+// What a fault does may begin only when a session has timed out.
+func (r *run) measure() {
+	faults := r.report.Faults
+	for i := range faults {
+		h := &faults[i]
+		mended, to := h.Broken, h.End.Add(sessionTimeout+time.Second)
+		if !h.Mending.IsZero() && !h.Sudden {
+			mended = h.End
+		}
+		if next := i + 1; next < len(faults) {
+			to = earlier(to, faults[next].Begin)
+		}
+		h.Recovered = h.Begin
+		for _, l := range r.lanes {
+			silence, over := l.judge.Flow().Silence(h.Begin, to)
+			recovery, _ := l.judge.Flow().Silence(mended, later(to, mended))
+			h.Silence, h.Recovery, h.Recovered = max(h.Silence, seconds(silence)), max(h.Recovery, seconds(recovery)), later(h.Recovered, over)
+			h.Repeats += l.judge.Within(h.Begin, h.End.Add(aftermath))
+		}
 	}
-	for _, l := range r.lanes {
-		h.Silence = max(h.Silence, seconds(l.judge.Flow().Silence(h.Begin, h.Begin.Add(time.Second))))
-		h.Recovery = max(h.Recovery, seconds(l.judge.Flow().Silence(mended, mended.Add(time.Second))))
-		h.Repeats += l.judge.Within(h.Begin, h.End.Add(aftermath))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
 	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }

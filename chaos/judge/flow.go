@@ -18,17 +18,26 @@ func (f *Flow) add(partition int32, ms uint32) {
 	}
 }
 
+// pauseBetween is how long a partition that flows may well bring nothing.
+const pauseBetween = time.Second
+
 // Silence is the longest time in which one partition, that spoke before and after, brought nothing new, and that touches
-// the time between from and to. Time before from does not count, so that a silence is that since the fault.
-func (f *Flow) Silence(from, to time.Time) (longest time.Duration) {
+// the time between from and to; over is the end of the last such time that is longer than a pause, or from. Time before
+// from does not count, so that a silence is that since the fault.
+func (f *Flow) Silence(from, to time.Time) (longest time.Duration, over time.Time) {
 	begin, end := f.since(from), f.since(to)
+	last := begin
 	for _, at := range f.partitions {
 		i, _ := slices.BinarySearch(at, begin)
 		for i = max(i, 1); i < len(at) && at[i-1] <= end; i++ {
-			longest = max(longest, time.Duration(at[i]-max(at[i-1], begin))*time.Millisecond)
+			gap := time.Duration(at[i]-max(at[i-1], begin)) * time.Millisecond
+			longest = max(longest, gap)
+			if gap > pauseBetween {
+				last = max(last, at[i])
+			}
 		}
 	}
-	return longest
+	return longest, f.epoch.Add(time.Duration(last) * time.Millisecond)
 }
 
 func (f *Flow) since(t time.Time) uint32 { return uint32(max(0, t.Sub(f.epoch).Milliseconds())) }

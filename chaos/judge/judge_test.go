@@ -161,11 +161,13 @@ func TestSilenceIsThatOfOnePartitionSinceTheFault(t *testing.T) {
 	}
 	f.add(2, 0) // it never spoke again: no judgement
 	at := func(ms int) time.Time { return epoch.Add(time.Duration(ms) * time.Millisecond) }
-	for _, c := range []struct{ from, to, want int }{
-		{1_000, 2_000, 10}, {3_500, 3_990, 10}, {3_500, 4_500, 3_000}, {5_000, 5_500, 2_000}, {8_000, 20_000, 10},
+	for _, c := range []struct{ from, to, want, over int }{
+		{1_000, 2_000, 10, 1_000}, {3_500, 3_990, 10, 3_500}, {3_500, 4_500, 3_000, 7_000}, {5_000, 5_500, 2_000, 7_000}, {6_500, 20_000, 500, 6_500},
+		{8_000, 20_000, 10, 8_000},
 	} {
-		if got := f.Silence(at(c.from), at(c.to)); got != time.Duration(c.want)*time.Millisecond {
-			t.Errorf("between %d and %d ms: %v, want %d ms", c.from, c.to, got, c.want)
+		got, over := f.Silence(at(c.from), at(c.to))
+		if got != time.Duration(c.want)*time.Millisecond || !over.Equal(at(c.over)) {
+			t.Errorf("between %d and %d ms: %v, over at %v; want %d ms, over at %d ms", c.from, c.to, got, over.Sub(epoch), c.want, c.over)
 		}
 	}
 }
