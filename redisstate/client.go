@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/streamproc/streamproc/stream"
 )
@@ -77,6 +78,9 @@ func Open(o Options) (*Client, error) {
 		Addrs: o.Addrs, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLS, Dialer: o.Dial,
 		DialTimeout: dialTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		MaxRetries: retries, PoolSize: poolSize, ContextTimeoutEnabled: true, DisableIdentity: true,
+		// These are offers of one vendor's service. Asking for them costs each new connection a round trip, under a lock that
+		// holds up all others while a server does not answer.
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 	return c, nil
 }
