@@ -36,7 +36,7 @@ var floors = map[string]int{
 }
 
 // aside are packages beside the floors: tools, tests and examples. The product does not import them, but for those below.
-var aside = []string{"bench", "chaos", "internal", "plugins"}
+var aside = []string{"bench", "chaos", "internal", "plugins", "sim"}
 
 // carried are packages from aside that the product does carry, and who may import them.
 var carried = map[string][]string{
@@ -50,9 +50,9 @@ var doors = map[string][]string{
 	"github.com/tetratelabs/wazero":   {"runtime"},
 	"github.com/evanw/esbuild":        {"runtime/js"},
 	"github.com/go-sourcemap":         {"runtime/js"},
-	"github.com/twmb/franz-go":        {"kafka", "bench", "chaos", "internal/devstack", "internal/e2e", "internal/servers"},
-	"github.com/redis/go-redis":       {"redisstate"},
-	"github.com/alicebob/miniredis":   {"internal/devstack"},
+	"github.com/twmb/franz-go":        {"kafka", "bench", "chaos", "internal/devstack", "internal/e2e", "internal/servers", "sim"},
+	"github.com/redis/go-redis":       {"redisstate", "sim"},
+	"github.com/alicebob/miniredis":   {"internal/devstack", "sim"},
 	"cel.dev/cel-go":                  {"expr"},
 	"github.com/tidwall/gjson":        {"expr"},
 	"gopkg.in/yaml.v3":                {"config"},

@@ -1,0 +1,133 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// act is what a fault does to a host.
+type act uint8
+
+const (
+	kill   act = iota // it is gone, without a goodbye
+	freeze            // it stands still, as by SIGSTOP
+	stall             // its network holds everything back, and delivers it later
+	cut               // its connections break
+	lose              // one connection breaks: behind a request that has arrived, its answer is lost
+	jump             // its clock jumps
+)
+
+var actNames = [...]string{"kill", "freeze", "stall", "cut", "lose", "jump"}
+
+// jumpMost is how far apart the clocks of two hosts may be.
+const jumpMost = 2 * time.Hour
+
+func (a act) String() string { return actNames[a] }
+
+// aimPatience is how long an aim waits for its window before another one is taken.
+const aimPatience = 40 * time.Second
+
+// aim is the next fault of a host: what happens at the n-th passage of a window.
+type aim struct {
+	window string
+	after  int
+	act    act
+	lasts  time.Duration
+	taken  time.Time
+}
+
+func (a *aim) String() string {
+	return fmt.Sprintf("%s for %v at %q", a.act, a.lasts, a.window)
+}
+
+func (a *aim) hit(window string) bool {
+	if a.window != window {
+		return false
+	}
+	a.after--
+	return a.after < 0
+}
+
+// window is a place where faults are aimed: between two steps of a checkpoint, or just before or after a request.
+type window struct {
+	name   string
+	weight int
+	often  int // the fault comes at one of so many passages
+}
+
+// windows are all of them. Those of the group protocol are where a membership ends while work is under way: a worker that
+// freezes just before its JoinGroup leaves, or between the loss of its partitions and what follows from it.
+var windows = []window{
+	{"polled", 12, 4}, {"write", 12, 4}, {"flush", 10, 4}, {"flushed", 10, 4}, {"commit", 12, 4}, {"committed", 8, 4},
+	{"before JoinGroup", 12, 2}, {"after JoinGroup", 6, 2}, {"before SyncGroup", 5, 2}, {"after SyncGroup", 5, 2},
+	{"before OffsetFetch", 4, 2}, {"after OffsetFetch", 4, 2}, {"before Heartbeat", 5, 6}, {"after Heartbeat", 3, 6},
+	{"before LeaveGroup", 4, 1}, {"after LeaveGroup", 4, 1},
+	{"before Produce", 8, 8}, {"after Produce", 8, 8}, {"before OffsetCommit", 10, 4}, {"after OffsetCommit", 10, 4},
+	{"before TxnOffsetCommit", 10, 4}, {"after TxnOffsetCommit", 10, 4}, {"before EndTxn", 12, 4}, {"after EndTxn", 12, 4},
+	{"before InitProducerID", 4, 1}, {"after InitProducerID", 4, 1}, {"before Fetch", 3, 12}, {"after Fetch", 3, 12},
+	{"before redis", 16, 10}, {"after redis", 16, 10}, {"dial", 4, 6}, {"log", 12, 24},
+}
+
+// plan draws the faults of a run from its seed. Each host has a stream of its own, so that one does not disturb another.
+// Safe for concurrent use.
+type plan struct {
+	seed uint64
+	mu   sync.Mutex
+	dice map[string]*rand.Rand
+}
+
+func newPlan(seed uint64) *plan { return &plan{seed: seed, dice: map[string]*rand.Rand{}} }
+
+// die returns the source of chance named so.
+func (p *plan) die(name string) *rand.Rand {
+	h := uint64(14695981039346656037)
+	for _, c := range []byte(name) {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	return rand.New(rand.NewPCG(p.seed, h)) //nolint:gosec // chance has to be repeatable here
+}
+
+// next draws the next fault of a host.
+func (p *plan) next(host string) *aim {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.dice[host]
+	if r == nil {
+		r = p.die(host)
+		p.dice[host] = r
+	}
+	w := pick(r, windows, func(w window) int { return w.weight })
+	a := &aim{window: w.name, after: r.IntN(w.often), act: kill, taken: time.Now()}
+	switch n := r.IntN(100); {
+	case n < 35:
+	case n < 55:
+		a.act, a.lasts = freeze, 60*time.Second
+	case n < 72:
+		a.act, a.lasts = freeze, time.Duration(1+r.IntN(15_000))*time.Millisecond
+	case n < 82:
+		a.act, a.lasts = stall, time.Duration(1+r.IntN(20_000))*time.Millisecond
+	case n < 88:
+		a.act = cut
+	case n < 92:
+		a.act, a.lasts = jump, time.Duration(r.Int64N(int64(jumpMost)))
+	default:
+		a.act = lose
+	}
+	return a
+}
+
+func pick[T any](r *rand.Rand, from []T, weight func(T) int) T {
+	total := 0
+	for _, f := range from {
+		total += weight(f)
+	}
+	n := r.IntN(total)
+	for _, f := range from {
+		if n -= weight(f); n < 0 {
+			return f
+		}
+	}
+	return from[0]
+}
