@@ -16,7 +16,7 @@ const (
 	stall             // its network holds everything back, and delivers it later
 	cut               // its connections break
 	lose              // one connection breaks: behind a request that has arrived, its answer is lost
-	jump             // its clock jumps
+	jump              // its clock jumps
 )
 
 var actNames = [...]string{"kill", "freeze", "stall", "cut", "lose", "jump"}
@@ -73,9 +73,10 @@ var windows = []window{
 // plan draws the faults of a run from its seed. Each host has a stream of its own, so that one does not disturb another.
 // Safe for concurrent use.
 type plan struct {
-	seed uint64
-	mu   sync.Mutex
-	dice map[string]*rand.Rand
+	seed   uint64
+	steady bool // no clock jumps: where gaps may not end, none of the clocks may say that time is up
+	mu     sync.Mutex
+	dice   map[string]*rand.Rand
 }
 
 func newPlan(seed uint64) *plan { return &plan{seed: seed, dice: map[string]*rand.Rand{}} }
@@ -110,7 +111,7 @@ func (p *plan) next(host string) *aim {
 		a.act, a.lasts = stall, time.Duration(1+r.IntN(20_000))*time.Millisecond
 	case n < 88:
 		a.act = cut
-	case n < 92:
+	case n < 92 && !p.steady:
 		a.act, a.lasts = jump, time.Duration(r.Int64N(int64(jumpMost)))
 	default:
 		a.act = lose

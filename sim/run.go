@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"strconv"
@@ -51,6 +52,7 @@ func Run(seed uint64, o Options) (*judge.Result, error) {
 	if r.scenario == nil {
 		return nil, fmt.Errorf("there is no scenario %q", o.Only)
 	}
+	w.plan.steady = r.scenario.promise.Gapless
 	dice := w.plan.die("settings")
 	r.set = drawSettings(dice, o.Deliveries)
 	cfg, err := r.scenario.load(o.Dir, r.set)
@@ -250,6 +252,10 @@ func (r *run) write(res *judge.Result, c *judge.Case, dir string) error {
 	if err := r.trace.write(f); err != nil {
 		return err
 	}
+	fmt.Fprintln(f, "\n# The outputs with all that was aborted, and the markers")
+	if err := r.raw(f); err != nil {
+		return err
+	}
 	fmt.Fprintln(f, "\n# The evidence")
 	enc := json.NewEncoder(f)
 	return errors.Join(each(enc, "sent", c.Sent), each(enc, "seen", c.Seen), each(enc, "dead", c.Dead), each(enc, "commit", c.Commits))
@@ -262,4 +268,24 @@ func each[T any](enc *json.Encoder, name string, all []T) error {
 		}
 	}
 	return nil
+}
+
+// raw writes what the output topics hold, markers included.
+func (r *run) raw(w io.Writer) error {
+	cl, err := r.client(kgo.ConsumeTopics(outTopic, deadTopic), kgo.KeepControlRecords(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), settled)
+		fetches := cl.PollFetches(ctx)
+		cancel()
+		if fetches.NumRecords() == 0 {
+			return nil
+		}
+		fetches.EachRecord(func(k *kgo.Record) {
+			fmt.Fprintf(w, "%s/%d@%d producer %d epoch %d control %v: %x %s\n", k.Topic, k.Partition, k.Offset, k.ProducerID, k.ProducerEpoch, k.Attrs.IsControl(), k.Key, k.Value)
+		})
+	}
 }
