@@ -1,0 +1,224 @@
+package hostile
+
+// Attack is a plugin that keeps every record but those that begin with x: these it turns against its host.
+type Attack struct {
+	Name   string
+	Module []byte
+	Reason string // of the record's dead letter; "": the host gets over it, and the record passes
+	Want   string // part of the message
+}
+
+// plugin begins a module that speaks sp1, with what Import and Table add in prepare. attack is code of type () -> i32,
+// the answer of sp_filter for a record that begins with x.
+func plugin(pages int64, prepare func(*Module) (attack []byte)) []byte {
+	var m Module
+	attack := prepare(&m)
+	m.Memory(pages, -1)
+	m.Export("sp_abi_v1", m.Func(":", 0, nil))
+	m.Export("sp_alloc", m.Func("i:i", 0, Const(1024)))
+	m.Export("sp_filter", m.Func("ii:i", 4, Code(
+		Get(0), Load8U, 0, 0, Const('x'), I32Eq, If, I32, attack, Else, Const(1), End)))
+	return m.Bytes()
+}
+
+// code is an attack that needs nothing beside the function it is in. Locals 2 to 5 are free.
+func code(parts ...any) func(*Module) []byte {
+	return func(*Module) []byte { return Code(parts...) }
+}
+
+const wasi = "wasi_snapshot_preview1"
+
+// Attacks are plugins that never end, take too much, trap, or call the host with what it did not expect.
+func Attacks() []Attack {
+	return append(append(append(endless(), greedy()...), traps()...), calls()...)
+}
+
+func endless() []Attack {
+	tree := func(m *Module) []byte { // 2^33 calls, no loop, no cycle
+		f := m.Func(":", 0, nil)
+		for range 33 {
+			f = m.Func(":", 0, Code(Call, U(uint64(f)), Call, U(uint64(f))))
+		}
+		return Code(Call, U(uint64(f)), Const(1))
+	}
+	treeThroughTable := func(m *Module) []byte {
+		t, n := m.Type(":"), 34
+		var all []int
+		all = append(all, m.Func(":", 0, nil))
+		for i := 1; i < n; i++ {
+			call := Code(Const(int64(i-1)), CallIndirect, U(uint64(t)), 0)
+			all = append(all, m.Func(":", 0, Code(call, call)))
+		}
+		m.Table(int64(n), -1)
+		m.Elements(all...)
+		return Code(Const(int64(n-1)), CallIndirect, U(uint64(t)), 0, Const(1))
+	}
+	recursion := func(locals int) func(*Module) []byte {
+		return func(m *Module) []byte {
+			f := m.imported + len(m.functions)
+			m.Func(":", locals, Code(Call, U(uint64(f))))
+			return Code(Call, U(uint64(f)), Const(1))
+		}
+	}
+	// Many values wait on the operand stack while the function calls itself.
+	wide := func(m *Module) []byte {
+		f := m.imported + len(m.functions)
+		var push, pop []byte
+		for range 2_000 {
+			push = append(push, Code(Get(0), Const(3), I32Add)...)
+			pop = append(pop, I32Add)
+		}
+		m.Func("i:i", 0, Code(push, Get(0), Call, U(uint64(f)), pop))
+		return Code(Const(1), Call, U(uint64(f)))
+	}
+	mutual := func(m *Module) []byte { // a and b call each other through the table
+		t := m.Type(":")
+		a := m.Func(":", 0, Code(Const(1), CallIndirect, U(uint64(t)), 0))
+		b := m.Func(":", 0, Code(Const(0), CallIndirect, U(uint64(t)), 0))
+		m.Table(2, -1)
+		m.Elements(a, b)
+		return Code(Call, U(uint64(a)), Const(1))
+	}
+	const fuel, depth = "limit fuel of 10000000 units", "limit depth of 1000"
+	return []Attack{
+		{"loop", plugin(1, code(Loop, Empty, Br, 0, End, Const(1))), "fuel", fuel},
+		{"loop in a loop", plugin(1, code(Loop, Empty, Loop, Empty, Const(1), BrIf, 0, End, Br, 0, End, Const(1))), "fuel", fuel},
+		{"loop by br_table", plugin(1, code(Loop, Empty, Const(7), BrTable, 1, 0, 0, End, Const(1))), "fuel", fuel},
+		{"2^33 calls", plugin(1, tree), "fuel", fuel},
+		{"2^33 calls through the table", plugin(1, treeThroughTable), "fuel", fuel},
+		{"recursion", plugin(1, recursion(0)), "depth", depth},
+		{"recursion with large frames", plugin(1, recursion(9_000)), "depth", depth},
+		{"recursion with a wide stack", plugin(1, wide), "depth", depth},
+		{"mutual recursion through the table", plugin(1, mutual), "depth", depth},
+	}
+}
+
+func greedy() []Attack {
+	fill := Code(Const(0), Const(7), Const(16<<20), 0xfc, 11, 0)
+	duplicate := Code(Const(0), Const(64), Const(16<<20), 0xfc, 10, 0, 0)
+	const fuel = "limit fuel of 10000000 units"
+	return []Attack{
+		{"2,000 memory.fill in a row", plugin(257, code(Repeat(2_000, fill), Const(1))), "fuel", fuel},
+		{"2,000 memory.copy in a row", plugin(258, code(Repeat(2_000, duplicate), Const(1))), "fuel", fuel},
+		{"memory.fill in a loop", plugin(257, code(Loop, Empty, fill, Br, 0, End, Const(1))), "fuel", fuel},
+		{"memory page by page", plugin(1, code(Loop, Empty, Const(1), MemoryGrow, 0, Const(-1), I32Ne, BrIf, 0, End, Const(1))), "", ""},
+		{"memory.grow of 60,000 pages", plugin(1, code(Const(60_000), MemoryGrow, 0, Const(-1), I32Eq)), "", ""},
+		{"memory.grow of 2^32-1 pages", plugin(1, code(Const(-1), MemoryGrow, 0, Const(-1), I32Eq)), "", ""},
+		{"table.grow within its maximum", plugin(1, func(m *Module) []byte {
+			m.Table(1, 100_000)
+			return Code(0xd0, FuncRef, Const(99_999), 0xfc, 15, 0, Drop, Const(1))
+		}), "", ""},
+		{"table.grow beyond it", plugin(1, func(m *Module) []byte {
+			m.Table(1, 100_000)
+			return Code(0xd0, FuncRef, Const(-1), 0xfc, 15, 0, Const(-1), I32Eq)
+		}), "", ""},
+		{"table.fill for ever", plugin(1, func(m *Module) []byte {
+			m.Table(100_000, -1)
+			return Code(Loop, Empty, Const(0), 0xd0, FuncRef, Const(100_000), 0xfc, 17, 0, Br, 0, End, Const(1))
+		}), "fuel", fuel},
+	}
+}
+
+func traps() []Attack {
+	indirect := func(kind string, at int64) func(*Module) []byte {
+		return func(m *Module) []byte {
+			m.Table(2, -1)
+			m.Elements(m.Func("i:", 0, nil))
+			return Code(Const(at), CallIndirect, U(uint64(m.Type(kind))), 0, Const(1))
+		}
+	}
+	return []Attack{
+		{"unreachable", plugin(1, code(Unreachable, Const(1))), "trap", "unreachable"},
+		{"division by zero", plugin(1, code(Const(1), Const(0), I32DivS)), "trap", "integer divide by zero"},
+		{"load out of bounds", plugin(1, code(Const(-1), I32Load, 2, 0)), "trap", "out of bounds memory access"},
+		{"call of a wrong type", plugin(1, indirect(":", 0)), "trap", "indirect call type mismatch"},
+		{"call of nothing", plugin(1, indirect(":", 1)), "trap", "invalid table access"},
+		{"fill out of bounds", plugin(1, code(Const(-1), Const(0), Const(16), 0xfc, 11, 0, Const(1))), "trap", "out of bounds memory access"},
+		{"unknown answer", plugin(1, code(Const(7))), "contract", "sp_filter returned 7"},
+	}
+}
+
+// calls are attacks by way of host functions.
+func calls() []Attack {
+	host := func(module, name, kind string, args ...int64) func(*Module) []byte {
+		return func(m *Module) []byte {
+			f := m.Import(module, name, kind)
+			var c []byte
+			for _, a := range args {
+				c = append(c, Const(a)...)
+			}
+			return Code(c, Call, U(uint64(f)), Const(1))
+		}
+	}
+	again := func(times int64, module, name, kind string, args []byte) func(*Module) []byte {
+		return func(m *Module) []byte {
+			f := m.Import(module, name, kind)
+			c := Code(args, Call, U(uint64(f)))
+			if kind[len(kind)-1] != ':' {
+				c = append(c, Drop)
+			}
+			return Code(Const(times), LocalSet, 2, Loop, Empty, c, Get(2), Const(1), I32Sub, LocalTee, 2, BrIf, 0, End, Const(1))
+		}
+	}
+	// errno calls a WASI function and passes if it answers with what is expected.
+	errno := func(name, kind string, want int64, args ...any) func(*Module) []byte {
+		return func(m *Module) []byte {
+			f := m.Import(wasi, name, kind)
+			return Code(Code(args...), Call, U(uint64(f)), Const(want), I32Eq)
+		}
+	}
+	return []Attack{
+		{"log of a range beyond memory", plugin(1, host("sp1", "log", "iii:", 1, -1, -1)), "", ""},
+		{"error of a range that wraps", plugin(1, host("sp1", "error", "iii:", -1, 65_000, -1)), "", ""},
+		{"error for a record that is none", plugin(1, host("sp1", "error", "iii:", 1_000_000, 0, 1)), "", ""},
+		{"log of nothing", plugin(1, host("sp1", "log", "iii:", 1, 0, 0)), "", ""},
+		{"metric that is none", plugin(1, func(m *Module) []byte {
+			f := m.Import("sp1", "metric_add", "iI:")
+			return Code(Const(-1), I64Const, S(5), Call, U(uint64(f)), Const(1))
+		}), "", ""},
+		{"1 M host calls", plugin(1, again(1_000_000, "sp1", "log", "iii:", Code(Const(1), Const(0), Const(0)))), "limit", "more than 256 host calls per record"},
+		{"1 M questions for the time", plugin(1, again(1_000_000, "sp1", "now_ms", ":I", nil)), "limit", "more than 256 host calls per record"},
+		{"1 GB of log", plugin(257, again(100, "sp1", "log", "iii:", Code(Const(1), Const(0), Const(10<<20)))), "", ""},
+		{"16 MiB of random bytes", plugin(257, again(10_000, wasi, "random_get", "ii:i", Code(Const(0), Const(16<<20)))), "limit", "more than 1048576 random bytes"},
+		{"exit in the middle", plugin(1, host(wasi, "proc_exit", "i:", 0)), "trap", "the plugin called proc_exit"},
+		{"abort", plugin(1, host("env", "abort", "iiii:", -1, -1, 1, 1)), "trap", "abort"},
+		{"write to file 3", plugin(1, errno("fd_write", "iiii:i", 8, Const(3), Const(0), Const(1), Const(16))), "", ""},
+		{"write of 2^32-1 buffers", plugin(1, errno("fd_write", "iiii:i", 21, Const(1), Const(0), Const(-1), Const(16))), "", ""},
+		{"read from a file", plugin(1, errno("fd_pread", "iiiIi:i", 8, Const(3), Const(0), Const(1), I64Const, 0, Const(16))), "", ""},
+		{"open of a path", plugin(1, errno("path_open", "iiiiiIIii:i", 63, Const(3), Const(0), Const(0), Const(4), Const(0), I64Const, 0, I64Const, 0, Const(0), Const(64))), "", ""},
+		{"socket", plugin(1, errno("sock_accept", "iii:i", 52, Const(3), Const(0), Const(16))), "", ""},
+		{"environment", plugin(1, errno("environ_sizes_get", "ii:i", 0, Const(16), Const(20))), "", ""},
+		{"sleep of 5 s", plugin(1, errno("poll_oneoff", "iiii:i", 0, Const(16), Const(1), I32Store, 2, 0, Const(24), I64Const, S(5_000_000_000), I64Store, 3, 0,
+			Const(0), Const(100), Const(1), Const(200))), "", ""},
+		{"poll of 2^32-1 subscriptions", plugin(1, errno("poll_oneoff", "iiii:i", 21, Const(0), Const(0), Const(-1), Const(0))), "", ""},
+	}
+}
+
+// Starts are plugins whose start never ends, or goes too deep.
+func Starts() []Attack {
+	forever := Code(Loop, Empty, Br, 0, End)
+	phase := func(name string) []byte {
+		return plugin(1, func(m *Module) []byte {
+			f := m.Func(":", 0, forever)
+			if name == "" {
+				m.Start(f)
+			} else {
+				m.Export(name, f)
+			}
+			return Const(1)
+		})
+	}
+	return []Attack{
+		{"start function", phase(""), "", "calling the start function: it spent more than the limit fuel of 500000000 units"},
+		{"_initialize", phase("_initialize"), "", "calling _initialize: it spent more than the limit fuel of 500000000 units"},
+		{"sp_init", plugin(1, func(m *Module) []byte {
+			m.Export("sp_init", m.Func("ii:i", 0, Code(forever, Const(0))))
+			return Const(1)
+		}), "", "calling sp_init: it spent more than the limit fuel of 500000000 units"},
+		{"exit", plugin(1, func(m *Module) []byte {
+			exit := m.Import(wasi, "proc_exit", "i:")
+			m.Export("_start", m.Func(":", 0, Code(Const(0), Call, U(uint64(exit)))))
+			return Const(1)
+		}), "", "_start called proc_exit: build it as a reactor"},
+	}
+}

@@ -1,0 +1,166 @@
+package hostile
+
+import "strings"
+
+// Case is a module, and what is to become of it.
+type Case struct {
+	Name   string
+	Module []byte
+	Want   string // part of the refusal; "": it loads
+}
+
+// Structure are files that are no modules, modules that lie, and modules that are dear to compile.
+func Structure() []Case {
+	cases := []Case{
+		{"empty", nil, "not WebAssembly: the file is empty"},
+		{"truncated header", []byte(Header)[:6], "truncated: 6 bytes are less than a header"},
+		{"ELF", []byte("\x7fELF" + strings.Repeat("\x00", 60)), "not WebAssembly"},
+		{"component", []byte("\x00asm\x0d\x00\x01\x00"), "a component, not a module: build a core module"},
+		{"later version", []byte("\x00asm\x02\x00\x00\x00"), "its version is 0x2, not 1"},
+		{"section beyond the file", Code([]byte(Header), 11, U(0x7fffffff)), "truncated"},
+		{"2^32-1 types", Code([]byte(Header), Section(1, U(1<<32-1))), "types are over the limit"},
+		{"2^28-1 functions", Code([]byte(Header), Section(1, Code(1, 0x60, 0, 0)), Section(3, U(1<<28-1))), "functions are over the limit of 100000"},
+		{"99,999 types in no bytes", Code([]byte(Header), Section(1, U(9_999))), "truncated"},
+		{"2^32-1 elements", Code([]byte(Header), Section(9, U(1<<32-1))), "elements are over the limit"},
+		{"2^32-1 data segments", Code([]byte(Header), Section(11, U(1<<32-1))), "data segments are over the limit"},
+		{"2 GiB of data", Code([]byte(Header), Section(11, Code(1, 1, U(1<<31-1)))), "truncated"},
+		{"endless number", Code([]byte(Header), Section(1, Repeat(10, []byte{0xff}))), "does not end within 32 bits"},
+		{"sections out of order", Code([]byte(Header), Section(3, U(0)), Section(1, U(0))), "doubled, or out of order"},
+		{"doubled section", Code([]byte(Header), Section(1, U(0)), Section(1, U(0))), "doubled, or out of order"},
+		{"unknown section", Code([]byte(Header), Section(99, nil)), "section 99 is unknown"},
+		{"bodies without functions", Code([]byte(Header), Section(10, Code(1, 2, 0, End))), "more bodies than functions"},
+		{"functions without bodies", Code([]byte(Header), Section(1, Code(1, 0x60, 0, 0)), Section(3, Code(2, 0, 0))), "2 functions are declared, and 0 have bodies"},
+		{"custom section beyond the file", Code([]byte(Header), 0, U(50<<20)), "truncated"},
+	}
+	return append(append(append(cases, dear()...), features()...), bounded()...)
+}
+
+// dear are cases on both sides of each cap, and in more than one shape.
+func dear() []Case {
+	many := func(n int) []byte {
+		var m Module
+		for range n {
+			m.functions = append(m.functions, U(0))
+			m.codes = append(m.codes, []byte{2, 0, End})
+		}
+		m.Type(":")
+		return m.Bytes()
+	}
+	locals := func(groups ...uint64) []byte {
+		var m Module
+		l := U(uint64(len(groups)))
+		for _, n := range groups {
+			l = append(append(l, U(n)...), I64)
+		}
+		m.FuncWith(":", l, nil)
+		return m.Bytes()
+	}
+	nested := func(n int, open, end []byte) []byte { return Function(0, Code(Repeat(n, open), Repeat(n, end))) }
+	block, loop, when := Code(Block, Empty), Code(Loop, Empty), Code(Const(0), If, Empty)
+	targets := func(n int) []byte { return Code(Const(0), BrTable, U(uint64(n)), Repeat(n+1, []byte{0})) }
+	// Each if writes one of 50 locals that the next ones read: every join has to merge them.
+	joins := func(n int) []byte {
+		var c []byte
+		for i := range n {
+			k := i % 50
+			c = append(c, Code(Get(k), If, Empty, Const(1), LocalSet, U(uint64(k*3%50)), End)...)
+		}
+		return Function(50, c)
+	}
+	exits := func(n int) []byte {
+		return Function(50, Repeat(n, Code(Block, Empty, Get(1), BrIf, 0, Const(1), LocalSet, 2, End)))
+	}
+	loops := func(n int) []byte { return Function(50, Repeat(n, Code(Loop, Empty, Get(1), BrIf, 0, End))) }
+	return []Case{
+		{"50 M locals in 38 bytes", locals(50_000_000), "50000000 locals are over the limit of 10000"},
+		{"2 x (2^32-1) locals", locals(1<<32-1, 1<<32-1), "locals are over the limit"},
+		{"5 x 2^32-1 locals", locals(1<<32-1, 1<<32-1, 1<<32-1, 1<<32-1, 1), "locals are over the limit"},
+		{"10,000 locals", locals(10_000), ""},
+		{"10,001 locals", locals(5_000, 5_001), "10001 locals are over the limit of 10000"},
+		{"300,000 functions", many(300_000), "300000 functions are over the limit of 100000"},
+		{"1,900 nested blocks", nested(1_900, block, []byte{End}), ""},
+		{"2,001 nested blocks", nested(2_001, block, []byte{End}), "2001 nested blocks are over the limit of 2000"},
+		{"50,000 nested blocks", nested(50_000, block, []byte{End}), "nested blocks are over the limit"},
+		{"5,000 nested loops", nested(5_000, loop, []byte{End}), "nested blocks are over the limit"},
+		{"20,000 nested ifs", nested(20_000, when, []byte{End}), "nested blocks are over the limit"},
+		{"br_table of 10,000", Function(0, targets(9_999)), ""},
+		{"br_table of 10,001", Function(0, targets(10_001)), "targets of a br_table are over the limit of 10000"},
+		{"br_table of 200,000", Function(0, targets(200_000)), "targets of a br_table are over the limit"},
+		{"20 x br_table of 1,000", Function(0, Repeat(20, Code(Block, Empty, targets(1_000), End))), "targets of br_tables in one function"},
+		{"1,000 ifs in a row", joins(1_000), ""},
+		{"5,001 ifs in a row", joins(5_001), "5001 ifs, loops and branched-to blocks in one function are over the limit of 5000"},
+		{"50,000 ifs in a row", joins(50_000), "ifs, loops and branched-to blocks"},
+		{"40,000 blocks with a way out", exits(40_000), "ifs, loops and branched-to blocks"},
+		{"50,000 loops in a row", loops(50_000), "ifs, loops and branched-to blocks"},
+		{"100,000 straight instructions", Function(0, Repeat(100_000, Code(Const(1), Drop))), ""},
+		{"1,000,000 straight instructions", Function(0, Repeat(1_000_000, Code(Const(1), Drop))), "bytes in one function are over the limit of 524288"},
+	}
+}
+
+// features are what WebAssembly 2.0 does not have, each by its name.
+func features() []Case {
+	body := func(code ...any) []byte { return Function(0, Code(code...)) }
+	memory := func(limits ...any) []byte {
+		return Code([]byte(Header), Section(5, Code(append([]any{1}, limits...)...)))
+	}
+	return []Case{
+		{"tail call", body(0x12, 0), "it uses tail calls, which is not supported"},
+		{"tail call through the table", body(0x13, 0, 0), "it uses tail calls"},
+		{"try", body(0x06, Empty, End), "it uses exceptions"},
+		{"throw", body(0x08, 0), "it uses exceptions"},
+		{"try_table", body(0x1f, Empty, 0, End), "it uses exceptions"},
+		{"tag section", Code([]byte(Header), Section(13, U(0))), "it uses exceptions"},
+		{"atomic", body(0xfe, 3, 0), "it uses threads"},
+		{"shared memory", memory(3, 1, 1), "it uses threads"},
+		{"memory64", memory(4, 1), "it uses memory64"},
+		{"two memories", Code([]byte(Header), Section(5, Code(2, 0, 1, 0, 1))), "memories are over the limit of 1"},
+		{"struct", body(0xfb, 0, 0), "the garbage collection proposal"},
+		{"struct type", Code([]byte(Header), Section(1, Code(1, 0x5f, 0))), "garbage collection"},
+		{"call_ref", body(0x14, 0), "typed function references"},
+		{"relaxed SIMD", body(0xfd, U(0x105)), "it uses relaxed SIMD"},
+		{"SIMD", body(0xfd, 12, make([]byte, 16), Drop), ""},
+		{"no instruction", body(0x27), "instruction 0x27 is unknown"},
+		{"no SIMD instruction", body(0xfd, U(0x9a)), "unknown"},
+	}
+}
+
+// bounded are tables, memories and indices beyond what there may be.
+func bounded() []Case {
+	table := func(least, most int64) []byte {
+		var m Module
+		m.Table(least, most)
+		return m.Bytes()
+	}
+	grow := func(most int64) []byte {
+		var m Module
+		m.Table(1, most)
+		m.Func(":", 0, Code(0xd0, FuncRef, Const(1_000_000), 0xfc, 15, 0, Drop))
+		return m.Bytes()
+	}
+	memory := func(least, most int64) []byte {
+		var m Module
+		m.Memory(least, most)
+		return m.Bytes()
+	}
+	return []Case{
+		{"memory at the limit", memory(512, -1), ""},
+		{"memory over the limit", memory(513, -1), "513 pages of memory at the start are over the limit of 512"},
+		{"memory that may be 4 GiB", memory(1, 65_536), ""},
+		{"memory of more than there is", memory(1, 65_537), "65537 pages are more than a memory can have"},
+		{"table of 134 M", table(134_000_000, -1), "134000000 table entries are over the limit of 100000"},
+		{"table without a maximum that grows", grow(-1), "table.grow on a table without a maximum of at most 100000"},
+		{"table of 4 G that grows", grow(1<<32 - 1), "table.grow on a table without a maximum"},
+		{"table that grows within the limit", grow(100_000), ""},
+		{"global that would be the fuel", Function(0, Code(I64Const, 0, GlobalSet, 0)), "global 0 is not among the 0 there are"},
+		{"local that would be ours", Function(1, Code(Const(0), LocalSet, 1)), "local 1 is not among the 1 there are"},
+		{"label that would be ours", Function(0, Code(Br, 1)), "label 1 is not among the 1 there are"},
+		{"export of a reserved name", reserved("__sp_fuel"), "the export __sp_fuel has a name that is reserved"},
+		{"export of another", reserved("__sp_start"), "the export __sp_start has a name that is reserved"},
+	}
+}
+
+func reserved(name string) []byte {
+	var m Module
+	m.Export(name, m.Func(":", 0, nil))
+	return m.Bytes()
+}

@@ -1,0 +1,206 @@
+package meter
+
+import (
+	"cmp"
+	"slices"
+)
+
+// open reads the type of a block, loop or if, and enters it.
+func (s *scan) open(op byte) {
+	params, results := s.readBlockType()
+	if !s.r.ok() {
+		return
+	}
+	if op != opBlock {
+		s.join()
+	}
+	s.r.over(uint64(len(s.control)), uint64(s.m.caps.Nesting), "nested blocks")
+	s.enter(op, params, results)
+}
+
+func (s *scan) readBlockType() (params, results int) {
+	if s.r.at < s.r.end {
+		switch b := s.r.b[s.r.at]; {
+		case b == emptyBlock:
+			s.r.at++
+			return 0, 0
+		case b < 0x80 && b&0x40 != 0: // a negative number of one byte
+			_ = s.r.valueType()
+			return 0, 1
+		}
+	}
+	t := s.m.typeIndex(s.r)
+	if !s.r.ok() {
+		return 0, 0
+	}
+	return len(s.m.types[t].Params), len(s.m.types[t].Results)
+}
+
+// join counts a place where ways meet: there the compiler has to merge what it knows of each local.
+func (s *scan) join() {
+	s.joins++
+	s.r.over(uint64(s.joins), uint64(s.m.caps.Joins), "ifs, loops and branched-to blocks in one function")
+}
+
+func (s *scan) enter(op byte, params, results int) {
+	f := frame{op: op, base: max(s.height-params, 0), params: params, results: results, first: len(s.pieces)}
+	if n := len(s.control); n > 0 {
+		f.outside = s.control[n-1].dead
+		f.dead = f.outside
+	}
+	s.control = append(s.control, f)
+	s.pieces = append(s.pieces, piece{at: s.r.at})
+}
+
+// structure does what the opcodes without operands do to the flow of control.
+func (s *scan) structure(op byte, at int) {
+	switch op {
+	case opUnreachable:
+		s.die()
+	case opReturn:
+		s.edit(at, leave, 0)
+		s.die()
+	case opElse:
+		f := &s.control[len(s.control)-1]
+		if f.op != opIf {
+			s.r.failAt(at, nil, "an else without an if")
+			return
+		}
+		s.settleArm(f)
+		f.op, f.dead = opElse, f.outside
+		s.height = f.base + f.params
+		s.pieces = append(s.pieces, piece{at: s.r.at})
+	case opEnd:
+		s.close()
+	}
+}
+
+func (s *scan) die() {
+	f := &s.control[len(s.control)-1]
+	f.dead = true
+	s.height = f.base
+}
+
+// branch reads the labels of br, br_if and br_table.
+func (s *scan) branch(op byte, at int) {
+	n := 1
+	if op == opBrTable {
+		n += s.r.count(s.m.caps.Targets, "targets of a br_table")
+		s.targets += n
+		s.r.over(uint64(s.targets), uint64(s.m.caps.Targets)+1, "targets of br_tables in one function")
+	}
+	for i := 0; i < n && s.r.ok(); i++ {
+		l := s.r.u32()
+		if int64(l) >= int64(len(s.control)) {
+			s.r.failAt(at, nil, "label %d is not among the %d there are", l, len(s.control))
+			return
+		}
+		f := &s.control[len(s.control)-1-int(l)]
+		if !f.targeted && f.op == opBlock {
+			s.join()
+		}
+		f.targeted = true
+	}
+	if op != opBrIf {
+		s.die()
+		return
+	}
+	s.divide() // what follows may be left out
+}
+
+// divide begins a new piece.
+func (s *scan) divide() {
+	if !s.control[len(s.control)-1].dead {
+		s.pieces = append(s.pieces, piece{at: s.r.at})
+	}
+}
+
+// close ends the innermost frame.
+func (s *scan) close() {
+	f := s.control[len(s.control)-1]
+	switch outermost := len(s.control) == 1; {
+	case outermost:
+		s.settleEntry(&f)
+	case f.op == opIf || f.op == opElse:
+		s.settleArm(&f)
+	case f.op == opLoop && f.targeted:
+		s.settleLoop(&f)
+	default:
+		s.settleBlock(&f)
+	}
+	s.control = s.control[:len(s.control)-1]
+	if len(s.control) == 0 {
+		return
+	}
+	s.height = f.base
+	s.push(f.results)
+	if f.targeted || f.dead && !f.outside {
+		s.divide()
+	}
+}
+
+// fold merges the pieces of a frame into the first where little may be skipped, and makes the others pay for
+// themselves. It returns the first.
+func (s *scan) fold(f *frame) piece {
+	first := s.pieces[f.first]
+	last := &first
+	for i := f.first + 1; i < len(s.pieces); i++ {
+		p := s.pieces[i]
+		if p.cost == 0 || last.extra+p.cost <= foldCost {
+			last.cost, last.extra = last.cost+p.cost, last.extra+p.cost
+			continue
+		}
+		if last != &first {
+			s.edit(last.at, pay, last.cost)
+		}
+		last = &p
+	}
+	if last != &first {
+		s.edit(last.at, pay, last.cost)
+	}
+	s.pieces = s.pieces[:f.first]
+	return first
+}
+
+// settleLoop makes a loop pay at its head.
+func (s *scan) settleLoop(f *frame) {
+	p := s.fold(f)
+	s.edit(p.at, payAndCheck, max(p.cost, costSimple))
+	s.b.loops = true
+}
+
+// settleEntry makes a function pay where it begins. One that is short and goes nowhere need not check: its callers do.
+func (s *scan) settleEntry(f *frame) {
+	p := s.fold(f)
+	how := payAndCheck
+	if p.cost <= foldCost && len(s.b.calls)+len(s.b.indirect) == 0 &&
+		!slices.ContainsFunc(s.b.edits, func(e edit) bool { return e.kind != leave && e.kind != reload }) {
+		how = pay
+	}
+	s.edit(p.at, how, max(p.cost, costSimple))
+}
+
+// settleBlock adds a block to the piece that it is part of.
+func (s *scan) settleBlock(f *frame) {
+	p := s.fold(f)
+	outer := &s.pieces[len(s.pieces)-1]
+	outer.cost, outer.extra = outer.cost+p.cost, outer.extra+p.extra
+}
+
+// settleArm adds an arm of an if to the piece before it, or makes it pay for itself.
+func (s *scan) settleArm(f *frame) {
+	p := s.fold(f)
+	outer := &s.pieces[len(s.pieces)-1]
+	if p.cost == 0 || outer.extra+p.cost <= foldCost {
+		outer.cost, outer.extra = outer.cost+p.cost, outer.extra+p.cost
+	} else {
+		s.edit(p.at, pay, p.cost)
+	}
+}
+
+// sortEdits puts the edits of a body in the order of the code; where two fall together, paying comes first.
+func sortEdits(edits []edit) {
+	slices.SortStableFunc(edits, func(a, b edit) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.kind, b.kind))
+	})
+}

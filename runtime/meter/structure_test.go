@@ -1,0 +1,37 @@
+package meter
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/streamproc/streamproc/internal/hostile"
+)
+
+func TestStructureIsRefusedByName(t *testing.T) {
+	for _, c := range hostile.Structure() {
+		t.Run(c.Name, func(t *testing.T) {
+			m, err := Read(c.Module, Default())
+			var e *Error
+			switch {
+			case c.Want == "" && err != nil:
+				t.Fatalf("refused: %v", err)
+			case c.Want == "":
+				if _, err := Read(m.Metered(), widened()); err == nil || !strings.Contains(err.Error(), "reserved") {
+					t.Errorf("the metered module does not read: %v", err)
+				}
+			case !errors.As(err, &e) || !strings.Contains(err.Error(), c.Want):
+				t.Errorf("error is %v, want one with %q", err, c.Want)
+			case e.Offset < 0 || e.Offset > len(c.Module):
+				t.Errorf("offset %d is not in the file", e.Offset)
+			}
+		})
+	}
+}
+
+// widened leaves room for what metering adds.
+func widened() Caps {
+	c := Default()
+	c.Nesting, c.BodyBytes, c.Locals = c.Nesting+2, 4*c.BodyBytes, c.Locals+2
+	return c
+}
