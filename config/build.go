@@ -29,7 +29,7 @@ func newBuilder(l *loading) *builder {
 			Admin: Admin{Listen: "127.0.0.1:7480"}, Telemetry: Telemetry{LogLevel: "info", LogFormat: "auto"}},
 		record: RecordLimits{ValueBytes: 1 << 20, KeyBytes: 64 << 10, Headers: 64, HeaderBytes: 8 << 10, JSONDepth: expr.DefaultDepth},
 		retry:  Retry{Attempts: 5, Min: 100 * time.Millisecond, Max: 10 * time.Second},
-		limits: PluginLimits{MemoryBytes: 32 << 20, OutputBytes: 4 << 20},
+		limits: PluginLimits{MemoryBytes: 32 << 20, OutputBytes: 4 << 20, Outputs: 1000, LogLines: 100, Traps: 100, Structure: "default"},
 	}
 	for _, m := range []*map[string]bool{&b.names.kafka, &b.names.redis, &b.names.plugins, &b.names.pipelines} {
 		*m = map[string]bool{}
@@ -182,7 +182,7 @@ func (b *builder) plugin(name string) value {
 			{name: "limits", doc: "What the plugin may use.", value: pluginLimits(&p.Limits)},
 			{name: "oci", value: later()},
 			{name: "signature", value: later()},
-			{name: "capabilities", value: later()},
+			{name: "capabilities", doc: "What the plugin is given of the world: `clock`, the time of the clock on the wall instead of that of the batch.", value: capabilities(&p.Capabilities)},
 		}
 	})
 }
@@ -200,9 +200,21 @@ func pluginLimits(l *PluginLimits) value {
 		return settings{
 			{name: "memory", doc: "The largest memory of one instance. Each worker has one for each step.", value: size(&l.MemoryBytes, 64<<10, 512<<20)},
 			{name: "output", doc: "The most bytes that one record may become.", value: size(&l.OutputBytes, 1, 64<<20)},
-			{name: "deadline", doc: "The longest time of one call. It costs speed, and is off unless set.", value: duration(&l.Deadline, time.Millisecond, 30*time.Second).unset("none")},
-			{name: "fuel", value: later()},
+			{name: "outputs", doc: "The most records that one record may become.", value: count(&l.Outputs, 1, 1<<20)},
+			{name: "fuel", doc: "What one record may cost, in units of about one simple instruction: 10 M hold a processor for some 10 to 20 ms.", value: count(&l.Fuel, 1000, 100_000_000).unset("10M; 50M for a script")},
+			{name: "depth", doc: "How deep calls may go within calls, where they may recurse.", value: count(&l.Depth, 10, 10_000).unset("1000; 10k for a script")},
+			{name: "log_lines", doc: "The most lines that one instance may log in a second; the others are counted.", value: count(&l.LogLines, 1, 1<<20)},
+			{name: "traps", doc: "After so many records in a row that trap or are over a limit, the plugin is held to be broken: the pipeline pauses, for a second and then for longer, and says so.", value: count(&l.Traps, 1, 1<<20)},
+			{name: "structure", doc: "The caps on functions, nesting and the like that a module is held to before it is compiled; `large` is for the few modules that need it, and wants their sha256.", value: word(&l.Structure, "default", "large")},
 		}
+	})
+}
+
+// capabilities are what a plugin is given of the world; without one it sees nothing of it.
+func capabilities(to *[]string) value {
+	return list(func() value {
+		c := ""
+		return word(&c, "clock").then(func(at) { *to = append(*to, c) })
 	})
 }
 

@@ -56,12 +56,19 @@ type Plugin struct {
 	Wasm   string // path, resolved
 	SHA256 string // hex; "": not pinned
 	Limits PluginLimits
+
+	Capabilities []string // what it is given of the world: clock
 }
 
-// PluginLimits cage a plugin.
+// PluginLimits cage a plugin. A zero means the default of the language.
 type PluginLimits struct {
 	MemoryBytes, OutputBytes int64
-	Deadline                 time.Duration // per call; 0: none
+	Fuel                     int64 // units for one record
+	Depth                    int   // calls within calls
+	Outputs                  int   // of one record
+	LogLines                 int   // a second, of one instance
+	Traps                    int   // records in a row
+	Structure                string
 }
 
 // Pipeline is one path from topics to topics.

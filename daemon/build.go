@@ -85,7 +85,7 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 	s.Dial = func(worker int) (pipeline.Client, error) {
 		of := group
 		if p.ExactlyOnce {
-			of.TransactionalID = transactionalID(p, b.options.Instance, worker)
+			of.TransactionalID = fmt.Sprintf("%s.%s.%d", p.Name, b.options.Instance, worker)
 		}
 		c, err := kafka.Dial(*cluster, of, outputs, p.InFlightBytes, b.log)
 		if err != nil || b.options.Client == nil {
@@ -99,6 +99,11 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 				return err
 			}
 		}
+		for _, p := range b.plugins {
+			if err := p.Ready(); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
 	if err := b.load(ctx, p.Steps); err != nil {
@@ -106,11 +111,6 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 	}
 	s.Build = b.stages
 	return s, nil
-}
-
-// transactionalID is unique among the living if the instance is.
-func transactionalID(p *config.Pipeline, instance string, worker int) string {
-	return fmt.Sprintf("%s.%s.%d", p.Name, instance, worker)
 }
 
 func groupOf(p *config.Pipeline) kafka.Group {
@@ -192,12 +192,17 @@ func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse
 		return fmt.Errorf("step %s: reading plugin %s: %w", step, use.Plugin.Name, err)
 	}
 	p, err := b.engine.Load(ctx, runtime.Source{Name: use.Plugin.Name, Bytes: module, SHA256: use.Plugin.SHA256, Config: use.Config, Topics: b.cfg.Source.Topics,
-		Limits: runtime.Limits{MemoryBytes: use.Plugin.Limits.MemoryBytes, OutputBytes: use.Plugin.Limits.OutputBytes, Deadline: use.Plugin.Limits.Deadline}})
+		Limits: limitsOf(use.Plugin.Limits), Capabilities: use.Plugin.Capabilities})
 	if err != nil {
 		return fmt.Errorf("step %s: %w", step, err)
 	}
 	b.plugins[use] = p
 	return nil
+}
+
+func limitsOf(l config.PluginLimits) runtime.Limits {
+	return runtime.Limits{MemoryBytes: l.MemoryBytes, OutputBytes: l.OutputBytes, Outputs: l.Outputs, Fuel: l.Fuel, Depth: l.Depth,
+		LogLines: l.LogLines, Traps: l.Traps, Large: l.Structure == "large"}
 }
 
 // store is one Redis, for all pipelines.

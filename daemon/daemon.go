@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/streamproc/streamproc/config"
+	"github.com/streamproc/streamproc/kafka"
 	"github.com/streamproc/streamproc/metrics"
 	"github.com/streamproc/streamproc/pipeline"
 	"github.com/streamproc/streamproc/runtime"
@@ -21,6 +24,7 @@ import (
 type Options struct {
 	Logger   *slog.Logger     // nil: slog.Default
 	CacheDir string           // where compiled plugins are kept; "": in memory only
+	Compiler []string         // a command that calls CompileModule, so that a module that is dear to compile can be given up
 	Only     []string         // names of the pipelines to run; empty: all
 	Now      func() time.Time // the clock by which reorder waits; nil: time.Now
 	// Instance names this process in its transactional ids. It is unique among the living, and the same again after a
@@ -30,6 +34,11 @@ type Options struct {
 	// Two seams where a simulation stands between the engine and the world; nil in a real process.
 	Dial   dialer                                              // makes the connections to Kafka and Redis
 	Client func(worker int, c pipeline.Client) pipeline.Client // stands before each membership
+}
+
+// CompileModule is what the child process of Options.Compiler runs.
+func CompileModule(ctx context.Context, args []string, module io.Reader, stderr io.Writer) int {
+	return runtime.CompileModule(ctx, args, module, stderr)
 }
 
 type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -46,10 +55,9 @@ type Daemon struct {
 // running is one pipeline with what is known about it.
 type running struct {
 	*observer
-	cfg      *config.Pipeline
-	dial     dialer
-	instance string
-	spec     *pipeline.Spec
+	cfg  *config.Pipeline
+	dial dialer
+	spec *pipeline.Spec
 }
 
 // New builds the pipelines: plugins are compiled, nothing is connected yet.
@@ -57,7 +65,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	engine, err := runtime.New(ctx, runtime.Options{CacheDir: o.CacheDir, Logger: o.Logger, Dialects: dialects()})
+	engine, err := runtime.New(ctx, runtime.Options{CacheDir: o.CacheDir, Compiler: o.Compiler, Logger: o.Logger, Dialects: dialects()})
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +81,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("pipeline %s: %w", p.Name, err), d.Close(ctx))
 		}
-		d.pipelines = append(d.pipelines, &running{observer: b.observe, cfg: p, dial: o.Dial, instance: o.Instance, spec: spec})
+		d.pipelines = append(d.pipelines, &running{observer: b.observe, cfg: p, dial: o.Dial, spec: spec})
 	}
 	if len(d.pipelines) == 0 {
 		return nil, errors.Join(fmt.Errorf("no pipeline is named %v", o.Only), d.Close(ctx))
@@ -113,6 +121,67 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// diagnoseEvery is how often a pipeline that does not get going is looked into.
+const diagnoseEvery = 10 * time.Second
+
+// diagnose says why a pipeline has no partitions: a client that waits for a coordinator, a topic or a login is silent.
+func (r *running) diagnose(ctx context.Context) {
+	for first := true; ; first = false {
+		wait := diagnoseEvery
+		if first {
+			wait /= 2
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if s, why := r.board.state(); s == pipeline.Starting && why == "" {
+			r.look(ctx)
+		}
+	}
+}
+
+// look notes what keeps a pipeline from starting.
+func (r *running) look(ctx context.Context) {
+	found := r.check(ctx)
+	for _, err := range found {
+		r.log.Error("the pipeline cannot start yet", "error", err)
+	}
+	if err := errors.Join(found...); err != nil && ctx.Err() == nil {
+		r.board.set(0, pipeline.Starting, strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+}
+
+func (r *running) check(ctx context.Context) []error {
+	cluster, err := clusterOf(r.cfg.Source.Kafka, r.dial)
+	if err != nil {
+		return []error{err}
+	}
+	var outputs []kafka.Output
+	for _, s := range append(append([]*config.Sink{}, r.cfg.Sinks...), r.cfg.DLQ) {
+		if s.Kafka == r.cfg.Source.Kafka {
+			outputs = append(outputs, kafka.Output{Topic: s.Topic})
+		}
+	}
+	return kafka.Check(ctx, *cluster, groupOf(r.cfg), outputs, r.log)
+}
+
+// Check asks every dependency whether the pipelines could run. Each error is a sentence with its remedy.
+func (d *Daemon) Check(ctx context.Context) (found []error) {
+	for _, r := range d.pipelines {
+		for _, err := range r.check(ctx) {
+			found = append(found, fmt.Errorf("pipeline %s: %w", r.cfg.Name, err))
+		}
+	}
+	for cfg, store := range d.stores {
+		if err := store.Ping(ctx); err != nil {
+			found = append(found, fmt.Errorf("redis %s at %v: %w", cfg.Name, cfg.Addrs, err))
+		}
+	}
+	return found
 }
 
 // Metrics serves what the pipelines do, for Prometheus.

@@ -72,7 +72,8 @@ var sections = []section{
 		{"plugin_info", gauge, []string{"pipeline", "step", "plugin", "sha256"}, "1 for each module in use.", nil},
 		{"plugin_instances", gauge, aPlugin, "Instances alive: one for each worker.", nil},
 		{"plugin_memory_bytes", gauge, aPlugin, "Linear memory of these instances.", nil},
-		{"plugin_traps_total", counter, []string{"pipeline", "step", "plugin", "reason"}, "Calls that failed and cost the instance: trap, deadline, contract, limit, output.", nil},
+		{"plugin_fuel_total", counter, aPlugin, "Fuel that calls have spent; a unit is about a simple instruction. Divided by step_records_in_total it is the fuel per record.", nil},
+		{"plugin_traps_total", counter, []string{"pipeline", "step", "plugin", "reason"}, "Calls that failed and cost the instance: trap, fuel, depth, contract, limit, and error where a script threw.", nil},
 	}},
 	{"State: dedup, reorder and Redis", []family{
 		{"dedup_claims_total", counter, []string{"pipeline", "step", "result"}, "Verdicts: first, duplicate, and unchecked while Redis was away. Redelivered records are counted once more, as redelivered too.", nil},

@@ -9,7 +9,7 @@ var (
 	claims   = []string{"first", "duplicate", "unchecked", "redelivered"}
 	gaps     = []string{"skip", "dlq", "forced"}
 	repairs  = []string{"rebuild", "accept"}
-	traps    = []string{"trap", "deadline", "contract", "limit", "output"}
+	traps    = []string{"trap", "fuel", "depth", "contract", "limit", "error"}
 	troubles = []string{"unavailable", "timeout", "answer"}
 	failures = []string{"connect", "request"}
 	verdicts = []string{"filtered", "duplicate", "late", "dead_lettered"}
@@ -154,6 +154,7 @@ func (p *Pipeline) Plugin(step, plugin, sha256 string) *Plugin {
 	p.r.zero("plugin_traps_total", traps, g.labels...)
 	g.Instances(0)
 	g.Memory(0)
+	g.Fuel(0)
 	return g
 }
 
@@ -166,6 +167,9 @@ func (g *Plugin) Instances(n int) {
 func (g *Plugin) Memory(bytes int64) {
 	g.r.gauges["plugin_memory_bytes"].WithLabelValues(g.labels...).Add(float64(bytes))
 }
+
+// Fuel is what calls have spent.
+func (g *Plugin) Fuel(units int64) { g.r.count("plugin_fuel_total", float64(units), g.labels...) }
 
 // Trap tells that a call has cost an instance.
 func (g *Plugin) Trap(reason string) {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/streamproc/streamproc/runtime/abi"
 	"github.com/streamproc/streamproc/stream"
-	"github.com/tetratelabs/wazero/sys"
 )
 
 // fault is a call that failed as a whole.
@@ -23,7 +22,6 @@ type fault struct {
 // faultOf says what an error of a call means.
 func faultOf(err error) *fault {
 	f := &fault{reason: stream.ReasonTrap, message: firstLines(err), suspect: -1}
-	var exit *sys.ExitError
 	var b *breach
 	var no *failure
 	if errors.As(err, &no) {
@@ -32,8 +30,6 @@ func faultOf(err error) *fault {
 		f.reason, f.message = s.reason, s.message
 	} else if errors.As(err, &b) {
 		f.reason, f.message = stream.ReasonContract, b.message
-	} else if errors.As(err, &exit) {
-		f.reason, f.message = stream.ReasonDeadline, "the call ran into its deadline"
 	} else if errors.Is(err, errRefused) {
 		f.reason, f.message, f.alive, f.tooLarge = stream.ReasonLimit, "the plugin has no room: "+err.Error(), true, true
 	}
@@ -46,11 +42,21 @@ func firstLines(err error) string {
 	text := strings.TrimPrefix(lines[0], "wasm error: ")
 	for _, l := range lines[1:] {
 		if strings.HasPrefix(l, "\t") {
-			text += " in " + strings.TrimSpace(l)
+			text += inFunction + strings.TrimSpace(l)
 			break
 		}
 	}
 	return escape([]byte(text), reasonBytes)
+}
+
+const inFunction = " in "
+
+// place is the end of such a text, which names the function.
+func place(text string) string {
+	if i := strings.Index(text, inFunction); i >= 0 {
+		return text[i:]
+	}
+	return ""
 }
 
 // run processes the records todo[lo:hi] and finds those that are to blame when the call fails. A record is guilty only

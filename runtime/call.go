@@ -11,9 +11,9 @@ import (
 
 // attempt makes the calls for todo[lo:hi]: all of them have results after it, or it returns the fault.
 func (g *Guest) attempt(ctx context.Context, b *stream.Batch, lo, hi int) *fault {
-	ctx, cancel := g.deadline(g.context(ctx))
-	defer cancel()
+	ctx = g.context(ctx)
 	g.begin(hi - lo)
+	g.instance.budget.refuel(g.fuelFor(hi - lo))
 	defer g.reportSuppressed()
 	var f *fault
 	switch g.plugin.form {
@@ -24,9 +24,10 @@ func (g *Guest) attempt(ctx context.Context, b *stream.Batch, lo, hi int) *fault
 	default:
 		f = g.callEach(ctx, b, lo, hi)
 	}
-	if g.events.Call != nil {
-		g.events.Call(hi - lo)
+	if f != nil {
+		g.explain(f)
 	}
+	g.account(hi - lo)
 	if f == nil {
 		g.fresh = false
 		g.noteMemory(g.instance.module.Memory())
@@ -108,6 +109,7 @@ func (g *Guest) cursor(ptr uint32, lo, hi int) int {
 func (g *Guest) callEach(ctx context.Context, b *stream.Batch, lo, hi int) *fault {
 	for i := lo; i < hi; i++ {
 		g.clearReason()
+		g.instance.budget.refuel(g.plugin.limits.Fuel)
 		err := g.callOne(ctx, i, b.Records[g.todo[i]].Value, &b.Records[g.todo[i]])
 		if err == nil {
 			g.fresh = false

@@ -1,54 +1,21 @@
 package runtime
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/streamproc/streamproc/runtime/abi"
-	"github.com/tetratelabs/wazero"
+	"github.com/streamproc/streamproc/runtime/meter"
 	"github.com/tetratelabs/wazero/api"
 )
 
-// Errors of Load, wrapped in a sentence.
+// Errors of Load, wrapped in a sentence. Those of the file itself are in package meter.
 var (
-	ErrNotWasm   = errors.New("not WebAssembly")
-	ErrTruncated = errors.New("truncated")
-	ErrComponent = errors.New("a component, not a module: build a core module, for example for wasm32-wasip1")
-	ErrContract  = errors.New("not an sp1 plugin")
-	ErrDigest    = errors.New("sha256 does not match")
+	ErrContract = errors.New("not an sp1 plugin")
+	ErrDigest   = errors.New("sha256 does not match")
 )
-
-// checkBinary looks at the frame of the file: magic, version, and that its sections are all there.
-func checkBinary(b []byte) error {
-	switch {
-	case len(b) == 0:
-		return fmt.Errorf("%w: the file is empty", ErrNotWasm)
-	case !strings.HasPrefix("\x00asm", string(b[:min(4, len(b))])):
-		return ErrNotWasm
-	case len(b) < 8:
-		return fmt.Errorf("%w: %d bytes are less than a header", ErrTruncated, len(b))
-	case len(b) > maxModuleBytes:
-		return fmt.Errorf("%d bytes are over the limit of %d", len(b), maxModuleBytes)
-	}
-	switch v := binary.LittleEndian.Uint32(b[4:]); v {
-	case 1:
-	case 0x1000d:
-		return ErrComponent
-	default:
-		return fmt.Errorf("%w: its version is %#x, not 1", ErrNotWasm, v)
-	}
-	for rest := b[8:]; len(rest) > 0; {
-		size, n := binary.Uvarint(rest[1:])
-		if n <= 0 || n > 5 || size > uint64(len(rest)-1-n) {
-			return fmt.Errorf("%w: a section goes beyond the end of the file", ErrTruncated)
-		}
-		rest = rest[1+n+int(size):]
-	}
-	return nil
-}
 
 type signature struct{ params, results []api.ValueType }
 
@@ -76,9 +43,7 @@ func (s signature) String() string {
 	return names(s.params) + " -> " + names(s.results)
 }
 
-func signatureOf(d api.FunctionDefinition) signature {
-	return signature{d.ParamTypes(), d.ResultTypes()}
-}
+func signatureOf(t meter.Signature) signature { return signature{t.Params, t.Results} }
 
 func (s signature) equal(o signature) bool {
 	return slices.Equal(s.params, o.params) && slices.Equal(s.results, o.results)
@@ -101,46 +66,52 @@ var exports = map[string]signature{
 	string(batched): sig("ii:I"), string(filters): sig("ii:i"), string(maps): sig("ii:I"),
 }
 
-// checkContract compares what a compiled module imports and exports with the ABI, and returns its form.
-func checkContract(c wazero.CompiledModule) (form, error) {
-	for _, d := range c.ImportedFunctions() {
-		if err := checkImport(d, hostFunctions); err != nil {
-			return "", err
-		}
-	}
-	if err := checkMemory(c); err != nil {
+// checkContract compares what a module imports and exports with the ABI, and returns its form.
+func checkContract(m *meter.Module) (form, error) {
+	if err := checkBorder(m, hostFunctions); err != nil {
 		return "", err
 	}
-	fs := c.ExportedFunctions()
-	if _, ok := fs[abi.Marker]; !ok {
-		return "", fmt.Errorf("%w: the export %s is missing%s; this build speaks version 1", ErrContract, abi.Marker, otherMarkers(fs))
+	if _, ok := m.Exported(abi.Marker); !ok {
+		return "", fmt.Errorf("%w: the export %s is missing%s; this build speaks version 1", ErrContract, abi.Marker, otherMarkers(m))
 	}
-	if _, ok := fs["sp_alloc"]; !ok {
+	if _, ok := m.Exported("sp_alloc"); !ok {
 		return "", fmt.Errorf("%w: the export sp_alloc is missing", ErrContract)
 	}
 	for name, want := range exports {
-		if d, ok := fs[name]; ok && !signatureOf(d).equal(want) {
-			return "", fmt.Errorf("%w: the export %s is %s, it must be %s", ErrContract, name, signatureOf(d), want)
+		if t, ok := m.Exported(name); ok && !signatureOf(t).equal(want) {
+			return "", fmt.Errorf("%w: the export %s is %s, it must be %s", ErrContract, name, signatureOf(t), want)
 		}
 	}
-	return oneForm(fs)
+	return oneForm(m)
 }
 
-func checkMemory(c wazero.CompiledModule) error {
-	if len(c.ImportedMemories()) > 0 {
-		return fmt.Errorf("%w: it imports a memory; it must have its own", ErrContract)
+// checkBorder checks what every module has to keep to: it imports functions only, that there are, and exports its memory.
+func checkBorder(m *meter.Module, known []hostFunction) error {
+	for _, i := range m.Imports {
+		if err := checkImport(i, known); err != nil {
+			return err
+		}
 	}
-	if _, ok := c.ExportedMemories()["memory"]; !ok || len(c.ExportedMemories()) != 1 {
+	memories := 0
+	for _, e := range m.Exports {
+		if e.Kind == meter.Memory {
+			memories++
+		}
+		if e.Kind == meter.Memory && e.Name != "memory" {
+			memories = 2
+		}
+	}
+	if memories != 1 {
 		return fmt.Errorf(`%w: it must export exactly one memory, as "memory"`, ErrContract)
 	}
 	return nil
 }
 
-func otherMarkers(fs map[string]api.FunctionDefinition) string {
+func otherMarkers(m *meter.Module) string {
 	var found []string
-	for name := range fs {
-		if strings.HasPrefix(name, "sp_abi_") {
-			found = append(found, fmt.Sprintf("%q", name))
+	for _, e := range m.Exports {
+		if strings.HasPrefix(e.Name, "sp_abi_") {
+			found = append(found, fmt.Sprintf("%q", e.Name))
 		}
 	}
 	if found == nil {
@@ -150,10 +121,10 @@ func otherMarkers(fs map[string]api.FunctionDefinition) string {
 	return ", there is " + strings.Join(found, ", ")
 }
 
-func oneForm(fs map[string]api.FunctionDefinition) (form, error) {
+func oneForm(m *meter.Module) (form, error) {
 	var found []form
 	for _, f := range []form{batched, filters, maps} {
-		if _, ok := fs[string(f)]; ok {
+		if _, ok := m.Exported(string(f)); ok {
 			found = append(found, f)
 		}
 	}
@@ -165,15 +136,17 @@ func oneForm(fs map[string]api.FunctionDefinition) (form, error) {
 }
 
 // checkImport compares an import with the functions that there are.
-func checkImport(d api.FunctionDefinition, known []hostFunction) error {
-	module, name, _ := d.Import()
-	i := slices.IndexFunc(known, func(f hostFunction) bool { return f.module == module && f.name == name })
+func checkImport(m meter.Import, known []hostFunction) error {
+	if m.Kind != meter.Func {
+		return fmt.Errorf("%w: it imports the %v %q.%q; only functions can be imported", ErrContract, m.Kind, m.Module, m.Name)
+	}
+	i := slices.IndexFunc(known, func(f hostFunction) bool { return f.module == m.Module && f.name == m.Name })
 	if i < 0 {
-		return fmt.Errorf("%w: the import %q.%q is unknown; the nearest is %s", ErrContract, module, name, nearest(module, name, known))
+		return fmt.Errorf("%w: the import %q.%q is unknown; the nearest is %s", ErrContract, m.Module, m.Name, nearest(m.Module, m.Name, known))
 	}
 	want := known[i].sig
-	if got := signatureOf(d); !got.equal(want) {
-		return fmt.Errorf("%w: the import %s.%s is %s, it must be %s", ErrContract, module, name, got, want)
+	if got := signatureOf(m.Type); !got.equal(want) {
+		return fmt.Errorf("%w: the import %s.%s is %s, it must be %s", ErrContract, m.Module, m.Name, got, want)
 	}
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/streamproc/streamproc/runtime/abi"
+	"github.com/streamproc/streamproc/runtime/meter"
 	"github.com/streamproc/streamproc/stream"
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 )
 
@@ -17,9 +17,9 @@ type Dialect interface {
 	// Name is the word for it in configurations and messages.
 	Name() string
 	// Speaks says, by imports and exports alone, whether a module is meant for this ABI.
-	Speaks(m wazero.CompiledModule) bool
+	Speaks(m *meter.Module) bool
 	// Check says what such a module lacks. That its imports are known is checked already.
-	Check(m wazero.CompiledModule) error
+	Check(m *meter.Module) error
 	// Functions are what it offers to its guests besides WASI. Their names must not clash with those of another dialect.
 	Functions() []HostFunction
 	// Open makes the session with a new instance, which has not run yet.
@@ -43,6 +43,9 @@ type Session interface {
 type Resetter interface {
 	Reset(ctx context.Context) bool
 }
+
+// Frugal is a Dialect whose guests have other default limits. A zero field leaves the default.
+type Frugal interface{ Defaults() Limits }
 
 // The powers that a Session may have over its guest's WASI, which reaches nothing without them.
 type (
@@ -122,6 +125,12 @@ func (h *Host) Outputs() []string {
 // MemoryBytes is the limit of the guest's memory.
 func (h *Host) MemoryBytes() int64 { return h.guest.plugin.limits.MemoryBytes }
 
+// Fuel is what the guest may still spend, and what it had before. It is for host functions, which the guest waits for.
+func (h *Host) Fuel() (left, given int64) {
+	b := &h.guest.instance.budget
+	return b.given - b.used(), b.given
+}
+
 // Log writes a line of the guest to the log: 0 debug … 3 error.
 func (h *Host) Log(level uint32, line []byte) { h.guest.log(level, line) }
 
@@ -132,7 +141,7 @@ func (h *Host) Context(ctx context.Context) context.Context { return h.guest.con
 func (h *Host) CountCall() { h.guest.countHostCall() }
 
 // detect finds the one dialect that a module speaks, or the one that is asked for; nil is sp1.
-func (rt *Runtime) detect(m wazero.CompiledModule, asked string) (Dialect, error) {
+func (rt *Runtime) detect(m *meter.Module, asked string) (Dialect, error) {
 	var found []Dialect
 	var names []string
 	note := func(d Dialect, name string, speaks bool) {
@@ -140,7 +149,7 @@ func (rt *Runtime) detect(m wazero.CompiledModule, asked string) (Dialect, error
 			found, names = append(found, d), append(names, name)
 		}
 	}
-	_, marked := m.ExportedFunctions()[abi.Marker]
+	_, marked := m.Exported(abi.Marker)
 	note(nil, sp1, marked)
 	for _, d := range rt.dialects {
 		note(d, d.Name(), d.Speaks(m))
@@ -168,14 +177,9 @@ func (rt *Runtime) abis() []string {
 }
 
 // checkDialect compares a module with the dialect it is said to speak.
-func (rt *Runtime) checkDialect(d Dialect, m wazero.CompiledModule) error {
+func (rt *Runtime) checkDialect(d Dialect, m *meter.Module) error {
 	known := append(wasiFunctions[:len(wasiFunctions):len(wasiFunctions)], foreign(d)...)
-	for _, f := range m.ImportedFunctions() {
-		if err := checkImport(f, known); err != nil {
-			return fmt.Errorf("as a module for %s: %w", d.Name(), err)
-		}
-	}
-	if err := checkMemory(m); err != nil {
+	if err := checkBorder(m, known); err != nil {
 		return fmt.Errorf("as a module for %s: %w", d.Name(), err)
 	}
 	return d.Check(m)
@@ -186,6 +190,7 @@ func foreign(d Dialect) []hostFunction {
 	var out []hostFunction
 	for _, f := range d.Functions() {
 		out = append(out, hostFunction{f.Module, f.Name, sig(f.Types), func(g *Guest, m api.Module, stack []uint64) {
+			g.charge(0, 0)
 			f.Call(g.session, m, stack)
 		}})
 	}

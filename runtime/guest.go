@@ -33,6 +33,9 @@ type Guest struct {
 	stack    [2]uint64
 	memory   uint32
 
+	lines     lines
+	perRecord int64 // fuel that a record is likely to cost
+
 	// of the current call
 	ctx                  context.Context
 	calling              int // number of records
@@ -41,7 +44,6 @@ type Guest struct {
 	seed                 uint64
 	hostCalls, wasiCalls int
 	random, logged       int
-	suppressed           int
 	reasons              map[int32]string
 	words                []string // first lines written to file 2
 
@@ -81,6 +83,9 @@ func (p *Plugin) NewGuest(ctx context.Context, mode Mode, step string, events Ev
 // Process hands the flowing records of b to the plugin. It blocks while the guest runs. The records' new slices belong
 // to the batch; those that pass keep their own.
 func (g *Guest) Process(ctx context.Context, b *stream.Batch) error {
+	if err := g.plugin.Ready(); err != nil {
+		return err
+	}
 	g.gather(b)
 	for lo := 0; lo < len(g.todo); {
 		if err := ctx.Err(); err != nil {
@@ -92,6 +97,7 @@ func (g *Guest) Process(ctx context.Context, b *stream.Batch) error {
 		}
 		lo = hi
 	}
+	g.judgePlugin()
 	g.settle(b)
 	clear(g.outs)
 	clear(g.results)
@@ -118,14 +124,14 @@ func (g *Guest) gather(b *stream.Batch) {
 
 // chunk returns the end of the longest run of records from lo that fits into one call.
 func (g *Guest) chunk(b *stream.Batch, lo int) int {
-	total := int64(0)
-	for hi := lo; hi < len(g.todo); hi++ {
+	total, end := int64(0), min(len(g.todo), lo+g.most())
+	for hi := lo; hi < end; hi++ {
 		n, entries := size(&b.Records[g.todo[hi]])
 		if total += abi.InputLen(1, n, entries); total > batchLimitBytes && hi > lo {
 			return hi
 		}
 	}
-	return len(g.todo)
+	return end
 }
 
 // size returns the bytes of a record's key, value and headers, and the number of its headers.
@@ -140,6 +146,7 @@ func size(r *stream.Record) (int64, int) {
 // Close ends the instance, after telling it with sp_close.
 func (g *Guest) Close(ctx context.Context) error {
 	err := g.end(ctx)
+	g.closeLog()
 	return joinErrors(err, g.plugin.rt.release(ctx, g.plugin.module))
 }
 
@@ -147,6 +154,7 @@ func (g *Guest) Close(ctx context.Context) error {
 // out has no records left to lose.
 func (g *Guest) end(ctx context.Context) error {
 	g.begin(0)
+	g.refillForStart()
 	switch f := g.instance.closing; {
 	case g.session != nil:
 		_ = g.session.Close(g.context(ctx))
@@ -159,7 +167,7 @@ func (g *Guest) end(ctx context.Context) error {
 // begin resets the budgets before a call for n records.
 func (g *Guest) begin(n int) {
 	g.calling = n
-	g.hostCalls, g.wasiCalls, g.random, g.logged, g.suppressed = 0, 0, 0, 0, 0
+	g.hostCalls, g.wasiCalls, g.random, g.logged = 0, 0, 0, 0
 	clear(g.reasons)
 }
 

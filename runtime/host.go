@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 	"unicode/utf16"
 
 	"github.com/streamproc/streamproc/stream"
@@ -64,6 +65,19 @@ func (s *stop) Error() string { return s.message }
 
 var errExit = &stop{stream.ReasonTrap, "the plugin called proc_exit"}
 
+// What the host does for a guest is paid for by the guest.
+const (
+	costHostCall    = 64
+	costBytesShift  = 4 // one unit for 16 bytes
+	costRandomShift = 0 // each byte is made one by one
+)
+
+func (g *Guest) charge(n int, shift uint) {
+	if b := &g.instance.budget; b.fuel != nil {
+		b.charge(costHostCall + int64(n>>shift))
+	}
+}
+
 func (g *Guest) countHostCall() {
 	if g.hostCalls++; g.hostCalls > hostCallsPerRecord*max(1, g.calling) {
 		panic(&stop{stream.ReasonLimit, fmt.Sprintf("more than %d host calls per record", hostCallsPerRecord)})
@@ -83,6 +97,7 @@ func read(m api.Module, ptr, n uint64) ([]byte, bool) {
 func hostLog(g *Guest, m api.Module, stack []uint64) {
 	g.countHostCall()
 	if b, ok := read(m, stack[1], stack[2]); ok {
+		g.charge(min(len(b), logLineBytes), 0)
 		g.log(u32(stack[0]), b)
 	}
 }
@@ -107,7 +122,15 @@ func hostMetricAdd(g *Guest, _ api.Module, stack []uint64) {
 	}
 }
 
-func hostNow(g *Guest, _ api.Module, stack []uint64) { stack[0] = uint64(g.now) }
+// hostNow is the greatest timestamp of the batch, so that a replay gives what the first run gave, unless the plugin has
+// the clock.
+func hostNow(g *Guest, _ api.Module, stack []uint64) {
+	if g.countHostCall(); g.plugin.clock {
+		stack[0] = uint64(time.Now().UnixMilli())
+		return
+	}
+	stack[0] = uint64(g.now)
+}
 
 // hostAbort is how AssemblyScript reports a failed assertion: a UTF-16 message, whose length in bytes stands before it.
 func hostAbort(_ *Guest, m api.Module, stack []uint64) {

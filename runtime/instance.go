@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/streamproc/streamproc/runtime/abi"
+	"github.com/streamproc/streamproc/runtime/meter"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 )
@@ -14,6 +15,7 @@ import (
 type instance struct {
 	module               api.Module
 	alloc, call, closing api.Function
+	budget               budget
 	mask                 uint32 // columns that the guest wants
 }
 
@@ -45,12 +47,12 @@ func (g *Guest) start(ctx context.Context) error {
 	p := g.plugin
 	g.begin(0)
 	g.seed, g.clock = 0, 0
-	ctx, cancel := g.deadline(g.context(ctx))
-	defer cancel()
-	m, err := p.module.engine.InstantiateModule(ctx, p.module.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	ctx = g.context(ctx)
+	m, err := p.rt.engine.InstantiateModule(ctx, p.module.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		return fmt.Errorf("starting plugin %s: %w", p.name, err)
 	}
+	g.instance, g.session = instance{module: m, budget: budgetOf(m)}, nil
 	if err := g.greet(ctx, m); err != nil {
 		return joinErrors(fmt.Errorf("starting plugin %s: %w", p.name, err), m.Close(ctx))
 	}
@@ -59,8 +61,11 @@ func (g *Guest) start(ctx context.Context) error {
 	return nil
 }
 
-// greet runs the start of a new instance, in the ABI of the plugin.
+// greet runs the start of a new instance, in the ABI of the plugin. Each phase has its own fuel.
 func (g *Guest) greet(ctx context.Context, m api.Module) error {
+	if err := g.phase(ctx, meter.StartExport, "the start function"); err != nil {
+		return err
+	}
 	if g.plugin.dialect == nil {
 		return g.initialise(ctx, m)
 	}
@@ -68,39 +73,56 @@ func (g *Guest) greet(ctx context.Context, m api.Module) error {
 	if err != nil {
 		return err
 	}
-	g.instance, g.session = instance{module: m}, session
+	g.session = session
+	g.refillForStart()
 	if err := session.Start(ctx); err != nil {
-		return joinErrors(err, session.Close(ctx))
+		return joinErrors(g.startError("the start", err), session.Close(ctx))
+	}
+	return nil
+}
+
+func (g *Guest) refillForStart() { g.instance.budget.refill(startFuel, g.plugin.limits.Depth) }
+
+// phase calls an export without parameters and results, if there is one.
+func (g *Guest) phase(ctx context.Context, export, what string) error {
+	f := g.instance.module.ExportedFunction(export)
+	if f == nil {
+		return nil
+	}
+	g.refillForStart()
+	_, err := f.Call(ctx)
+	if errors.Is(err, errExit) {
+		return fmt.Errorf("%s called proc_exit: build it as a reactor, not as a command", what)
+	}
+	if err != nil {
+		return g.startError(what, err)
 	}
 	return nil
 }
 
 func (g *Guest) initialise(ctx context.Context, m api.Module) error {
 	for _, name := range []string{"_initialize", "__wasm_call_ctors", "_start"} {
-		f := m.ExportedFunction(name)
-		if f == nil {
+		if m.ExportedFunction(name) == nil {
 			continue
 		}
-		if _, err := f.Call(ctx); errors.Is(err, errExit) {
-			return fmt.Errorf("%s called proc_exit: build it as a reactor, not as a command", name)
-		} else if err != nil {
-			return fmt.Errorf("calling %s: %w", name, err)
+		if err := g.phase(ctx, name, name); err != nil {
+			return err
 		}
 		break
 	}
-	g.instance = instance{
-		module: m, alloc: m.ExportedFunction("sp_alloc"), call: m.ExportedFunction(string(g.plugin.form)),
-		closing: m.ExportedFunction("sp_close"), mask: abi.AllColumns,
-	}
+	i := &g.instance
+	i.alloc, i.call, i.closing = m.ExportedFunction("sp_alloc"), m.ExportedFunction(string(g.plugin.form)), m.ExportedFunction("sp_close")
+	i.mask = abi.AllColumns
+	g.refillForStart()
 	if err := g.configure(ctx, m); err != nil {
 		return err
 	}
 	if f := m.ExportedFunction("sp_needs"); f != nil {
 		r, err := f.Call(ctx)
 		if err != nil {
-			return fmt.Errorf("calling sp_needs: %w", err)
+			return g.startError("sp_needs", err)
 		}
-		g.instance.mask = uint32(r[0]) & abi.AllColumns
+		i.mask = uint32(r[0]) & abi.AllColumns
 	}
 	return nil
 }
@@ -119,7 +141,7 @@ func (g *Guest) configure(ctx context.Context, m api.Module) error {
 	copy(view, config)
 	r, err := f.Call(ctx, uint64(ptr), uint64(len(config)))
 	if err != nil {
-		return fmt.Errorf("calling sp_init: %w", err)
+		return g.startError("sp_init", err)
 	}
 	if code := int32(uint32(r[0])); code != 0 {
 		return fmt.Errorf("sp_init refused the configuration with %d: %s", code, g.reasonFor(-1))
@@ -152,13 +174,6 @@ func (g *Guest) arena(ctx context.Context, n int) ([]byte, uint32, error) {
 type breach struct{ message string }
 
 func (b *breach) Error() string { return b.message }
-
-func (g *Guest) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	if g.plugin.limits.Deadline == 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, g.plugin.limits.Deadline)
-}
 
 func (g *Guest) reasonFor(index int32) string {
 	if s, ok := g.reasons[index]; ok {

@@ -1,8 +1,11 @@
 package runtime
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
-	"time"
+
+	"github.com/streamproc/streamproc/runtime/meter"
 )
 
 // Limits bound what a plugin may use. A zero field takes the default.
@@ -10,10 +13,11 @@ type Limits struct {
 	MemoryBytes int64 // linear memory of one instance; default 32 MiB, at most 512 MiB; rounded up to 64 KiB
 	OutputBytes int64 // value, key and headers that one input may become; default 4 MiB
 	Outputs     int   // outputs of one input; default 1,000
-	// Deadline ends a call that takes longer; 0 is off. It is dear: the engine then leaves the guest's code at every
-	// loop, which makes a tight loop about 13 times slower and a real plugin 2.4 times, and it does not stop code without
-	// loops. The module is compiled a second time for it. Metering, when it comes, takes its place here.
-	Deadline time.Duration
+	Fuel        int64 // units for one record, about one for each simple instruction; default 10 M, at most 100 M
+	Depth       int   // calls within calls, where they may recurse; default 1,000, at most 10,000
+	LogLines    int   // lines a second of one instance; default 100
+	Traps       int   // records in a row that trap before the plugin is held to be broken; default 100
+	Large       bool  // caps on the module's structure for the few that need it; only together with a digest
 }
 
 const (
@@ -22,8 +26,19 @@ const (
 	maxMemory          = 512 << 20
 	defaultOutputBytes = 4 << 20
 	defaultOutputs     = 1000
+	defaultFuel        = 10_000_000
+	maxFuel            = 100_000_000
+	defaultDepth       = 1000
+	maxDepth           = 10_000
+	defaultLogLines    = 100
+	defaultTraps       = 100
 
-	maxModuleBytes = 64 << 20 // a Go plugin is 2 to 7 MiB; compile time grows faster than size
+	// callFuel bounds one call, whatever the number of its records: while a guest runs, Go's collector waits for it.
+	// A single record may have more, if its limit says so.
+	callFuel = 50_000_000
+	// startFuel is for each phase of the start, and for the end.
+	startFuel = 500_000_000
+
 	// batchLimitBytes bounds one call's input, and so the arena in the guest. A larger batch is cut into several calls;
 	// a single larger record is offered alone.
 	batchLimitBytes = 1 << 20
@@ -38,25 +53,40 @@ const (
 	outputHeaders      = 64      // record headers of one output
 )
 
+var errLarge = errors.New("the large structure is for modules whose sha256 is given: name it, or leave structure out")
+
+// or completes the limits with others.
+func (l Limits) or(o Limits) Limits {
+	l.MemoryBytes, l.OutputBytes, l.Outputs = cmp.Or(l.MemoryBytes, o.MemoryBytes), cmp.Or(l.OutputBytes, o.OutputBytes), cmp.Or(l.Outputs, o.Outputs)
+	l.Fuel, l.Depth = cmp.Or(l.Fuel, o.Fuel), cmp.Or(l.Depth, o.Depth)
+	l.LogLines, l.Traps = cmp.Or(l.LogLines, o.LogLines), cmp.Or(l.Traps, o.Traps)
+	return l
+}
+
+// withDefaults completes the limits, and says which of them is out of its range.
 func (l Limits) withDefaults() (Limits, error) {
-	if l.MemoryBytes == 0 {
-		l.MemoryBytes = defaultMemory
-	}
-	if l.OutputBytes == 0 {
-		l.OutputBytes = defaultOutputBytes
-	}
-	if l.Outputs == 0 {
-		l.Outputs = defaultOutputs
-	}
-	switch {
-	case l.MemoryBytes < 0 || l.MemoryBytes > maxMemory:
-		return l, fmt.Errorf("memory limit of %d bytes is not within 1 and %d", l.MemoryBytes, int64(maxMemory))
-	case l.OutputBytes < 0 || l.Outputs < 0 || l.Deadline < 0:
-		return l, fmt.Errorf("limits must not be negative")
+	l = l.or(Limits{MemoryBytes: defaultMemory, OutputBytes: defaultOutputBytes, Outputs: defaultOutputs, Fuel: defaultFuel,
+		Depth: defaultDepth, LogLines: defaultLogLines, Traps: defaultTraps})
+	for _, c := range []struct {
+		name    string
+		n, most int64
+	}{
+		{"memory", l.MemoryBytes, maxMemory}, {"output", l.OutputBytes, maxMemory}, {"outputs", int64(l.Outputs), 1 << 20},
+		{"fuel", l.Fuel, maxFuel}, {"depth", int64(l.Depth), maxDepth}, {"log_lines", int64(l.LogLines), 1 << 20}, {"traps", int64(l.Traps), 1 << 20},
+	} {
+		if c.n < 1 || c.n > c.most {
+			return l, fmt.Errorf("the limit %s of %d is not within 1 and %d", c.name, c.n, c.most)
+		}
 	}
 	return l, nil
 }
 
-func (l Limits) variant() variant {
-	return variant{pages: uint32((l.MemoryBytes + pageBytes - 1) / pageBytes), deadline: l.Deadline > 0}
+// caps are what the structure of the module is held to.
+func (l Limits) caps() meter.Caps {
+	c := meter.Default()
+	if l.Large {
+		c = meter.Large()
+	}
+	c.MemoryPages = uint32((l.MemoryBytes + pageBytes - 1) / pageBytes)
+	return c
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -40,16 +41,54 @@ func escape(b []byte, limit int) string {
 
 var levels = [...]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 
-// log writes one line of the guest, unless the call has logged too much already.
+// lines bounds what an instance logs: so many bytes a call and lines a second, and the same line once.
+type lines struct {
+	second     int64 // that count is of
+	count      int
+	suppressed int
+	reported   int64 // the second in which suppression was last reported
+	last       string
+	level      slog.Level
+	repeats    int
+}
+
+// log writes one line of the guest, unless it has logged too much already.
 func (g *Guest) log(level uint32, line []byte) {
+	l := &g.lines
+	if now := time.Now().Unix(); now != l.second {
+		l.second, l.count = now, 0
+	}
 	if g.logged += min(len(line), logLineBytes) + 1; g.logged > logCallBytes {
-		g.suppressed++
+		l.suppressed++
 		return
 	}
-	l := levels[min(level, uint32(len(levels)-1))]
-	g.plugin.rt.log.Log(context.Background(), l, escape(line, logLineBytes), "plugin", g.plugin.name, "step", g.step)
+	text, at := escape(line, logLineBytes), levels[min(level, uint32(len(levels)-1))]
+	if text == l.last && at == l.level && l.count > 0 {
+		l.repeats++
+		return
+	}
+	g.logRepeats()
+	if l.count++; l.count > g.plugin.limits.LogLines {
+		l.suppressed++
+		return
+	}
+	l.last, l.level = text, at
+	g.write(at, text)
+}
+
+func (g *Guest) write(level slog.Level, text string, more ...any) {
+	g.plugin.rt.log.Log(context.Background(), level, text, append([]any{"plugin", g.plugin.name, "step", g.step}, more...)...)
 	if g.events.Log != nil {
-		g.events.Log(l.String())
+		g.events.Log(level.String())
+	}
+}
+
+// logRepeats says how often the last line came again.
+func (g *Guest) logRepeats() {
+	if l := &g.lines; l.repeats > 0 {
+		n := l.repeats
+		l.repeats = 0
+		g.write(l.level, l.last, "repeated", n)
 	}
 }
 
@@ -62,9 +101,19 @@ func (g *Guest) print(fd uint32, b []byte) {
 	}
 }
 
-// reportSuppressed says after a call what was not logged.
+// reportSuppressed says after a call, and at most once a second, what was not logged.
 func (g *Guest) reportSuppressed() {
-	if g.suppressed > 0 {
-		g.plugin.rt.log.Warn("plugin log lines suppressed", "plugin", g.plugin.name, "step", g.step, "lines", g.suppressed)
+	if l := &g.lines; (l.suppressed > 0 || l.repeats > 0) && l.reported != l.second {
+		l.reported = l.second
+		g.closeLog()
+	}
+}
+
+// closeLog says what has not been said yet.
+func (g *Guest) closeLog() {
+	g.logRepeats()
+	if l := &g.lines; l.suppressed > 0 {
+		g.plugin.rt.log.Warn("plugin log lines suppressed", "plugin", g.plugin.name, "step", g.step, "lines", l.suppressed)
+		l.suppressed = 0
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/streamproc/streamproc/runtime/meter"
 	"github.com/streamproc/streamproc/stream"
 )
 
@@ -24,6 +24,8 @@ type Source struct {
 	Metrics []string // names of the counters of sp1.metric_add
 	Dialect Dialect  // what the module speaks; nil: what its imports and exports say
 	ABI     string   // name of the dialect, where the module could be of several
+
+	Capabilities []string // what the guest is given of the world; "clock" is all there is
 }
 
 // Output is a named output and the sink that it leads to.
@@ -45,6 +47,8 @@ type Plugin struct {
 	topics  map[string]uint16
 	outputs []Output
 	metrics []string
+	breaker breaker
+	clock   bool // the guest sees the time of the clock on the wall
 
 	userConfig json.RawMessage
 	topicNames []string
@@ -53,17 +57,33 @@ type Plugin struct {
 // Load checks and compiles a plugin. Bytes that are in use already are not compiled again. It blocks while another
 // plugin is compiled; the engine's compiler does not honour ctx.
 func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
+	if f, ok := s.Dialect.(Frugal); ok {
+		s.Limits = s.Limits.or(f.Defaults())
+	}
 	limits, err := s.Limits.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
 	}
 	digest := sha256.Sum256(s.Bytes)
 	p := &Plugin{rt: rt, name: s.Name, digest: hex.EncodeToString(digest[:]), limits: limits, outputs: s.Outputs, metrics: s.Metrics,
-		userConfig: s.Config, topicNames: s.Topics}
+		userConfig: s.Config, topicNames: s.Topics, breaker: breaker{limit: limits.Traps}}
 	if s.SHA256 != "" && !strings.EqualFold(s.SHA256, p.digest) {
 		return nil, fmt.Errorf("loading plugin %s: %w: it is %s, %s is wanted", s.Name, ErrDigest, p.digest, s.SHA256)
 	}
-	if err := checkBinary(s.Bytes); err != nil {
+	if limits.Large && s.SHA256 == "" {
+		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, errLarge)
+	}
+	for _, c := range s.Capabilities {
+		if c != "clock" {
+			return nil, fmt.Errorf("loading plugin %s: the capability %q is not known; there is clock", s.Name, c)
+		}
+		p.clock = true
+	}
+	m, err := meter.Read(s.Bytes, limits.caps())
+	if err != nil {
+		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
+	}
+	if err := p.identify(m, s); err != nil {
 		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
 	}
 	if p.config, err = configFor(s); err != nil {
@@ -73,18 +93,14 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 	for i, t := range s.Topics {
 		p.topics[t] = uint16(i)
 	}
-	if p.module, err = rt.compile(ctx, moduleKey{limits.variant(), digest}, s.Bytes); err != nil {
+	if p.module, err = rt.compile(ctx, m.Metered(), limits.Large); err != nil {
 		return nil, fmt.Errorf("compiling plugin %s: %w", s.Name, err)
-	}
-	if err = p.identify(s); err != nil {
-		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, errors.Join(err, rt.release(ctx, p.module)))
 	}
 	return p, nil
 }
 
 // identify finds out which ABI the module speaks, and checks that it keeps to it.
-func (p *Plugin) identify(s Source) (err error) {
-	m := p.module.compiled
+func (p *Plugin) identify(m *meter.Module, s Source) (err error) {
 	if p.dialect = s.Dialect; p.dialect == nil {
 		if p.dialect, err = p.rt.detect(m, s.ABI); err != nil {
 			return err

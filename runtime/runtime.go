@@ -1,25 +1,26 @@
-// Package runtime runs plugins: it compiles WebAssembly modules, checks that they keep to ABI sp1, and calls them with
-// batches of records. It is the only package that knows wazero.
+// Package runtime runs plugins: it checks that WebAssembly modules keep to ABI sp1, has them metered and compiled, and
+// calls them with batches of records. It is the only package that knows wazero.
 //
 // A Runtime belongs to the process, a Plugin to a pipeline's step, and a Guest, one instance of a plugin, to one worker.
 package runtime
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 )
 
-// Options are the settings of a Runtime. The zero value keeps compiled code in memory only, and logs to slog.Default.
+// Options are the settings of a Runtime. The zero value keeps compiled code in memory only, compiles in this process, and
+// logs to slog.Default.
 type Options struct {
-	CacheDir string // where compiled code is kept between runs; made with mode 0700, refused if others may write to it
+	CacheDir string   // where compiled code is kept between runs; made with mode 0700, refused if others may reach it
+	Compiler []string // a command that calls CompileModule, for a child process that can be killed; none: compile here
 	Logger   *slog.Logger
 	Dialects []Dialect // the ABIs that guests may speak beside sp1
 }
@@ -27,109 +28,74 @@ type Options struct {
 // Runtime compiles modules, each once. It is safe for concurrent use.
 type Runtime struct {
 	log      *slog.Logger
-	cache    wazero.CompilationCache
 	dialects []Dialect
+	cache    *codeCache
+	compiler []string
+	engine   wazero.Runtime
 
 	mu      sync.Mutex // held while compiling: one compilation at a time bounds its memory
-	engines map[variant]wazero.Runtime
-	modules map[moduleKey]*module
+	modules map[digest]*module
 }
 
-// variant is what wazero fixes for a whole engine and we want per plugin.
-type variant struct {
-	pages    uint32
-	deadline bool
-}
-
-type moduleKey struct {
-	variant
-	digest [32]byte
-}
+// digest names a module by its metered bytes.
+type digest [sha256.Size]byte
 
 // module is a compiled module and the number of plugins and guests that use it.
 type module struct {
-	key      moduleKey
-	engine   wazero.Runtime
+	key      digest
 	compiled wazero.CompiledModule
 	uses     int
 }
 
 // New returns a Runtime. It starts no goroutine.
-func New(_ context.Context, o Options) (*Runtime, error) {
+func New(ctx context.Context, o Options) (*Runtime, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	rt := &Runtime{
-		log:      o.Logger,
-		cache:    wazero.NewCompilationCache(),
-		dialects: o.Dialects,
-		engines:  map[variant]wazero.Runtime{},
-		modules:  map[moduleKey]*module{},
+	rt := &Runtime{log: o.Logger, dialects: o.Dialects, compiler: o.Compiler, modules: map[digest]*module{}}
+	var err error
+	if rt.cache, err = openCache(o.CacheDir, len(o.Compiler) > 0); err != nil {
+		return nil, err
 	}
-	if o.CacheDir == "" {
-		return rt, nil
+	rt.engine = newEngine(ctx, rt.cache)
+	if err := rt.installHost(ctx, rt.engine); err != nil {
+		return nil, errors.Join(err, rt.Close(ctx))
 	}
-	if err := privateDir(o.CacheDir); err != nil {
-		return nil, fmt.Errorf("preparing the plugin cache %s: %w", o.CacheDir, err)
-	}
-	cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
-	if err != nil {
-		return nil, fmt.Errorf("opening the plugin cache %s: %w", o.CacheDir, err)
-	}
-	rt.cache = cache
 	return rt, nil
 }
 
-// privateDir makes dir, and refuses one that others may write to: compiled code in it is run without a signature.
-func privateDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	st, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	if st.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("its mode is %04o, others can reach it: %w", st.Mode().Perm(), fs.ErrPermission)
-	}
-	return nil
-}
-
-// engine returns the wazero runtime of a variant, with our host modules in it.
-func (rt *Runtime) engine(ctx context.Context, v variant) (wazero.Runtime, error) {
-	if e, ok := rt.engines[v]; ok {
-		return e, nil
-	}
-	cfg := wazero.NewRuntimeConfigCompiler().
+// newEngine returns an engine whose compiled code goes into the cache. A module's own limits bound its memory: Metered
+// has written them into it. Cancelling a context does not end a call: that would make the guest leave its code at every
+// loop, and what a call may use is bounded by its fuel.
+func newEngine(ctx context.Context, c *codeCache) wazero.Runtime {
+	return wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler().
 		WithCoreFeatures(api.CoreFeaturesV2).
-		WithCompilationCache(rt.cache).
-		WithMemoryLimitPages(v.pages).
-		WithCloseOnContextDone(v.deadline)
-	e := wazero.NewRuntimeWithConfig(ctx, cfg)
-	if err := rt.installHost(ctx, e); err != nil {
-		return nil, errors.Join(err, e.Close(ctx))
-	}
-	rt.engines[v] = e
-	return e, nil
+		WithCompilationCache(c.cache).
+		WithMemoryLimitPages(maxMemory/pageBytes))
 }
 
-// compile returns the module of these bytes, compiled now if nobody uses it yet.
-func (rt *Runtime) compile(ctx context.Context, key moduleKey, wasm []byte) (*module, error) {
+// compile returns the module of these metered bytes, compiled now if nobody uses it yet.
+func (rt *Runtime) compile(ctx context.Context, wasm []byte, large bool) (*module, error) {
+	key := digest(sha256.Sum256(wasm))
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	if m, ok := rt.modules[key]; ok {
 		m.uses++
 		return m, nil
 	}
-	e, err := rt.engine(ctx, key.variant)
-	if err != nil {
-		return nil, err
+	if len(rt.compiler) > 0 && !rt.cache.has(key) {
+		if err := rt.compileInChild(ctx, wasm, limitsFor(large)); err != nil {
+			return nil, err
+		}
+		if err := rt.cache.note(key); err != nil {
+			return nil, err
+		}
 	}
-	c, err := e.CompileModule(ctx, wasm)
+	c, err := rt.engine.CompileModule(ctx, wasm)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the engine refuses the module: %w", err)
 	}
-	m := &module{key: key, engine: e, compiled: c, uses: 1}
+	m := &module{key: key, compiled: c, uses: 1}
 	rt.modules[key] = m
 	return m, nil
 }
@@ -155,10 +121,5 @@ func (rt *Runtime) release(ctx context.Context, m *module) error {
 func (rt *Runtime) Close(ctx context.Context) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	var errs []error
-	for _, e := range rt.engines {
-		errs = append(errs, e.Close(ctx))
-	}
-	clear(rt.engines)
-	return errors.Join(append(errs, rt.cache.Close(ctx))...)
+	return errors.Join(rt.engine.Close(ctx), rt.cache.close(ctx))
 }

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/streamproc/streamproc/stream"
 )
@@ -113,7 +112,7 @@ func TestLoadRefusesWithAReason(t *testing.T) {
 		"wrongtype":     {nil, "sp_process is (i32) -> (i64), it must be (i32 i32) -> (i64)"},
 		"importtype":    {nil, "sp1.log is (i32) -> (), it must be (i32 i32 i32) -> ()"},
 		"unknownimport": {nil, `"metric_ad" is unknown; the nearest is sp1.metric_add`},
-		"bigmemory":     {nil, "min 600 pages"},
+		"bigmemory":     {nil, "600 pages of memory at the start are over the limit of 512"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wasm := c.wasm
@@ -282,11 +281,14 @@ func TestLargeBatchesAreCut(t *testing.T) {
 	}
 }
 
-func TestDeadlineEndsALoop(t *testing.T) {
+func TestFuelEndsALoop(t *testing.T) {
 	b := batch("k", "l", "k")
-	process(t, guest(t, "faulty", Filter, Limits{Deadline: 50 * time.Millisecond}, Events{}), b)
-	if got := fates(b); got != "k !deadline k" {
+	process(t, guest(t, "faulty", Filter, Limits{}, Events{}), b)
+	if got := fates(b); got != "k !fuel k" {
 		t.Error(got)
+	}
+	if m := b.Records[1].Cause.Message; !strings.Contains(m, "limit fuel of 10000000 units") {
+		t.Error(m)
 	}
 }
 

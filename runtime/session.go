@@ -123,6 +123,7 @@ func (g *Guest) reset(ctx context.Context) bool {
 		return false
 	}
 	g.begin(0)
+	g.refillForStart()
 	if !r.Reset(g.context(ctx)) {
 		return false
 	}

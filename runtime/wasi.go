@@ -3,6 +3,7 @@ package runtime
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/streamproc/streamproc/stream"
 	"github.com/tetratelabs/wazero/api"
@@ -70,6 +71,7 @@ func wasi(name, s string, f func(*Guest, api.Module, []uint64) uint64) hostFunct
 		if g.wasiCalls++; g.wasiCalls > wasiCallsFloor+hostCallsPerRecord*g.calling {
 			panic(&stop{stream.ReasonLimit, fmt.Sprintf("more than %d WASI calls in one call", wasiCallsFloor)})
 		}
+		g.charge(0, 0)
 		stack[0] = f(g, m, stack)
 	}}
 }
@@ -112,6 +114,9 @@ func wasiClock(g *Guest, m api.Module, stack []uint64) uint64 {
 	if c, ok := g.session.(Clock); ok {
 		return stored(m.Memory().WriteUint64Le(u32(stack[2]), c.Now(stack[0] == 1)))
 	}
+	if g.plugin.clock {
+		return stored(m.Memory().WriteUint64Le(u32(stack[2]), uint64(time.Now().UnixNano())))
+	}
 	g.clock++
 	return stored(m.Memory().WriteUint64Le(u32(stack[2]), uint64(g.now)*1e6+g.clock*1e3))
 }
@@ -152,6 +157,7 @@ func wasiWrite(g *Guest, m api.Module, stack []uint64) uint64 {
 	}
 	written := uint32(0)
 	if !eachBuffer(m, stack, func(b []byte) bool {
+		g.charge(len(b), costBytesShift)
 		written += uint32(len(b))
 		g.written(fd, b)
 		return true
@@ -200,6 +206,7 @@ func wasiRandom(g *Guest, m api.Module, stack []uint64) uint64 {
 	if g.random += len(b); g.random > randomPerCall {
 		panic(&stop{stream.ReasonLimit, fmt.Sprintf("more than %d random bytes in one call", randomPerCall)})
 	}
+	g.charge(len(b), costRandomShift)
 	for i := range b { // splitmix64, one step for each byte: plenty for hash seeds, and the same in each run
 		g.seed += 0x9E3779B97F4A7C15
 		z := (g.seed ^ g.seed>>30) * 0xBF58476D1CE4E5B9

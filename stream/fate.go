@@ -45,7 +45,8 @@ const (
 	ReasonDecode   Reason = "decode"   // the value is not what the source says it is, or a field is missing or of a wrong kind
 	ReasonError    Reason = "error"    // a plugin or expression refused the record
 	ReasonTrap     Reason = "trap"     // a plugin trapped on it
-	ReasonDeadline Reason = "deadline" // a plugin ran out of time on it
+	ReasonFuel     Reason = "fuel"     // a plugin spent more on it than it may
+	ReasonDepth    Reason = "depth"    // a plugin's calls went too deep on it
 	ReasonContract Reason = "contract" // a plugin broke the ABI on it
 	ReasonOutput   Reason = "output"   // what a plugin made of it is over a limit
 	ReasonLimit    Reason = "limit"    // the record itself is over a limit

@@ -76,7 +76,7 @@ func dev(cmd *cobra.Command, o devOptions) error {
 	if err != nil {
 		return &exit{exitFailed, err}
 	}
-	d, err := daemon.New(ctx, cfg, daemon.Options{Logger: log, CacheDir: cacheDir(), Instance: "dev"})
+	d, err := daemon.New(ctx, cfg, daemon.Options{Logger: log, CacheDir: cacheDir(), Compiler: compiler(), Instance: "dev"})
 	if err != nil {
 		return &exit{exitInvalid, err}
 	}

@@ -62,7 +62,7 @@ func root() *cobra.Command {
 	}
 	cmd.PersistentFlags().String("log-level", "", "debug, info, warn or error (default: the configuration's)")
 	cmd.PersistentFlags().String("log-format", "", "text or json (default: text on a terminal, else json)")
-	cmd.AddCommand(runCommand(), devCommand(), validateCommand(), schemaCommand(), benchCommand(), versionCommand())
+	cmd.AddCommand(runCommand(), devCommand(), validateCommand(), schemaCommand(), benchCommand(), versionCommand(), compileCommand())
 	return cmd
 }
 

@@ -44,7 +44,7 @@ func run(cmd *cobra.Command, paths, only []string) error {
 	}
 	name, release := instance(cfg.Instance, log)
 	defer release()
-	d, err := daemon.New(cmd.Context(), cfg, daemon.Options{Logger: log, CacheDir: cacheDir(), Only: only, Instance: name})
+	d, err := daemon.New(cmd.Context(), cfg, daemon.Options{Logger: log, CacheDir: cacheDir(), Compiler: compiler(), Only: only, Instance: name})
 	if err != nil {
 		return &exit{exitInvalid, err}
 	}

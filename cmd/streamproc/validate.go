@@ -55,7 +55,7 @@ func report(w io.Writer, format string, problems config.Problems) error {
 // probe builds everything, with a probe instance of each plugin, prints the plan, and asks the servers.
 func probe(cmd *cobra.Command, cfg *config.Config, offline bool) error {
 	ctx := context.WithoutCancel(cmd.Context())
-	d, err := daemon.New(ctx, cfg, daemon.Options{Logger: slog.New(slog.DiscardHandler), CacheDir: cacheDir()})
+	d, err := daemon.New(ctx, cfg, daemon.Options{Logger: slog.New(slog.DiscardHandler), CacheDir: cacheDir(), Compiler: compiler()})
 	if err != nil {
 		return &exit{exitInvalid, err}
 	}
@@ -66,23 +66,11 @@ func probe(cmd *cobra.Command, cfg *config.Config, offline bool) error {
 	if offline {
 		return nil
 	}
-	findings, found := d.Check(ctx)
-	for _, f := range findings {
-		tell(cmd.OutOrStdout(), f)
-	}
+	found := d.Check(ctx)
 	if len(found) > 0 {
 		return &exit{exitAway, errors.Join(found...)}
 	}
 	return nil
-}
-
-func tell(w io.Writer, f daemon.Finding) {
-	if f.Delivery != "" {
-		fmt.Fprintf(w, "%s: delivery is %s\n", f.Pipeline, f.Delivery)
-	}
-	for _, warning := range f.Warnings {
-		fmt.Fprintf(w, "%s: %s\n", f.Pipeline, warning)
-	}
 }
 
 func plan(w io.Writer, p *config.Pipeline) {

@@ -16,7 +16,7 @@ import (
 
 // Process implements runtime.Session.
 func (s *session) Process(ctx context.Context, c *runtime.Call) error {
-	s.ctx, s.polls = ctx, min(pollsPerRecord*c.Len(), pollsPerCall)
+	s.ctx, s.stopped = ctx, false
 	for lo := 0; lo < c.Len(); {
 		hi, todo := s.gather(c, lo)
 		if len(todo) > 0 {
@@ -96,9 +96,8 @@ func (s *session) failed(err error, c *runtime.Call, todo []int) error {
 	c.At(todo[min(s.at(), len(todo)-1)])
 	var t *thrown
 	switch {
-	case s.polls < 0:
-		n := pollsPerRecord * min(c.Len(), pollsPerCall/pollsPerRecord) * turnsPerPoll
-		return runtime.Failure(stream.ReasonDeadline, fmt.Sprintf("%s was stopped after %d turns of its loops and calls", s.script.name, n), false)
+	case s.stopped:
+		return runtime.Failure(stream.ReasonFuel, s.spent(), false)
 	case errors.As(err, &t) && strings.Contains(t.Message, "out of memory"), errors.Is(err, errMemory):
 		return runtime.Failure(stream.ReasonLimit, fmt.Sprintf("%s is out of memory: the limit memory is %d bytes", s.script.name, s.host.MemoryBytes()), false)
 	case errors.As(err, &t):

@@ -263,12 +263,12 @@ func TestARunawayCostsItsRecord(t *testing.T) {
 export function map(v) {
   if (v === "loop") for (;;);
   if (v === "regex") return /^(a+)+$/.test("a".repeat(40) + "b")
-  if (v === "grow") for (;;) kept.push(new Array(1000).fill(v))
+  if (v === "grow") for (;;) kept.push(new Uint8Array(1 << 20))
   if (v === "catch") for (;;) try { for (;;); } catch (e) {}
   return v
 }`)
 	got := strings.Split(outcome(t, g, batchOf(`1`, `"loop"`, `2`, `"grow"`, `"regex"`, `3`, `"catch"`, `4`)), "\n")
-	for i, want := range []string{"1", "!deadline price.ts was stopped", "2", "!limit price.ts is out of memory", "!deadline", "3", "!deadline", "4"} {
+	for i, want := range []string{"1", "!fuel price.ts was stopped", "2", "!limit price.ts is out of memory", "!fuel", "3", "!fuel", "4"} {
 		if !strings.HasPrefix(got[i], want) {
 			t.Errorf("%d: %q, want %q", i, got[i], want)
 		}

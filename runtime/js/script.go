@@ -11,7 +11,7 @@ import (
 
 	"github.com/go-sourcemap/sourcemap"
 	"github.com/streamproc/streamproc/runtime"
-	"github.com/tetratelabs/wazero"
+	"github.com/streamproc/streamproc/runtime/meter"
 	"github.com/tetratelabs/wazero/api"
 )
 
@@ -33,10 +33,10 @@ func (s *Script) Digest() string { return s.digest }
 func (s *Script) Name() string { return "js" }
 
 // Speaks implements runtime.Dialect. A script is named by its file, the engine is never found among modules.
-func (s *Script) Speaks(wazero.CompiledModule) bool { return false }
+func (s *Script) Speaks(*meter.Module) bool { return false }
 
 // Check implements runtime.Dialect.
-func (s *Script) Check(wazero.CompiledModule) error {
+func (s *Script) Check(*meter.Module) error {
 	if s.program == "" {
 		return errors.New("a script is named by its file: write js: FILE")
 	}
@@ -55,6 +55,10 @@ func (s *Script) Functions() []runtime.HostFunction {
 		{Module: "env", Name: "host_call", Types: "iiiii:i", Call: hostLog},
 	}
 }
+
+// Defaults implements runtime.Frugal: a turn of a script costs the engine dozens of its own instructions, and its stack is
+// limited by itself.
+func (s *Script) Defaults() runtime.Limits { return runtime.Limits{Fuel: 50_000_000, Depth: 10_000} }
 
 // Open implements runtime.Dialect.
 func (s *Script) Open(h *runtime.Host) (runtime.Session, error) {

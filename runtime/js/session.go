@@ -18,11 +18,9 @@ const (
 	stackBytes  = 256 << 10 // of the engine's 1 MiB; deeper recursion is a RangeError
 	marginBytes = 4 << 20   // of the module's memory, for what is not the script's: the engine, and the batch as text
 	warmBytes   = 1 << 20   // taken and given back before the snapshot, so that most batches do not make memory grow
-	// The engine asks whether to go on once in 10,000 turns of a loop or calls. One answer is about 0.1 to 0.3 ms.
-	turnsPerPoll   = 10_000
-	pollsPerRecord = 250
-	pollsPerCall   = 1000
-	pollsToStart   = 10_000
+	// The engine asks whether to go on once in 10,000 turns of a loop or calls. It is stopped while this much fuel is
+	// left, which it does not spend until it asks again, unless it is busy within a built-in function.
+	reserveFuel = 2_000_000
 	// What goes into the engine at once. Beyond a hundred records nothing is gained.
 	batchRecords = 256
 	batchBytes   = 256 << 10
@@ -43,7 +41,7 @@ type session struct {
 	engine *engine
 	ctx    context.Context // of the call under way, for calls back into the engine
 
-	polls   int // left before the script is stopped
+	stopped bool // the script was, for want of fuel
 	has     int
 	process handle // the harness's function for a batch
 	cursor  uint32 // where the harness notes which record it is at
@@ -56,11 +54,11 @@ type session struct {
 
 // Start implements runtime.Session.
 func (s *session) Start(ctx context.Context) error {
-	s.ctx, s.polls = ctx, pollsToStart
+	s.ctx, s.stopped = ctx, false
 	if err := s.start(ctx); err != nil {
 		var t *thrown
-		if s.polls < 0 {
-			return fmt.Errorf("%s was stopped after %d turns of its loops and calls, before it was ready", s.script.name, pollsToStart*turnsPerPoll)
+		if s.stopped {
+			return fmt.Errorf("%s, before it was ready", s.spent())
 		}
 		if errors.As(err, &t) {
 			return fmt.Errorf("%s", s.script.explain(t))
@@ -181,11 +179,15 @@ func (s *session) suits(mode runtime.Mode) error {
 // interrupt is asked by the engine, while a script runs, whether to stop it.
 func interrupt(g runtime.Session, _ api.Module, stack []uint64) {
 	s := g.(*session)
-	s.polls--
 	stack[0] = 0
-	if s.polls < 0 {
-		stack[0] = 1
+	if left, _ := s.host.Fuel(); left < reserveFuel {
+		s.stopped, stack[0] = true, 1
 	}
+}
+
+func (s *session) spent() string {
+	_, given := s.host.Fuel()
+	return fmt.Sprintf("%s was stopped: it has spent its fuel of %d units", s.script.name, given)
 }
 
 // hostLog is console.log and its kind: a level and a text.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/compat/pull"
+	"github.com/streamproc/streamproc/runtime/meter"
 	"github.com/streamproc/streamproc/stream"
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 )
 
@@ -31,22 +31,14 @@ type Dialect struct{}
 func (Dialect) Name() string { return "redpanda" }
 
 // Speaks implements runtime.Dialect.
-func (Dialect) Speaks(m wazero.CompiledModule) bool {
-	return slices.ContainsFunc(m.ImportedFunctions(), func(f api.FunctionDefinition) bool {
-		from, _, _ := f.Import()
-		return from == module
-	})
-}
+func (Dialect) Speaks(m *meter.Module) bool { return m.ImportsFrom(module) }
 
 // Check implements runtime.Dialect.
-func (Dialect) Check(m wazero.CompiledModule) error {
-	if _, ok := m.ExportedFunctions()["_start"]; !ok {
+func (Dialect) Check(m *meter.Module) error {
+	if _, ok := m.Exported("_start"); !ok {
 		return errors.New("a Redpanda data transform exports _start; this module does not")
 	}
-	if !slices.ContainsFunc(m.ImportedFunctions(), func(f api.FunctionDefinition) bool {
-		_, name, _ := f.Import()
-		return strings.HasPrefix(name, "check_abi_version_")
-	}) {
+	if !slices.ContainsFunc(m.Imports, func(i meter.Import) bool { return strings.HasPrefix(i.Name, "check_abi_version_") }) {
 		return errors.New("a Redpanda data transform imports check_abi_version_1 or _2; this module does not")
 	}
 	return nil

@@ -1,0 +1,143 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/streamproc/streamproc/internal/hostile"
+	"github.com/streamproc/streamproc/stream"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// TestAttacksCostTheirRecord runs each attack between two records that are none, twice: what comes before and after is
+// untouched, and so is the guest of a neighbour.
+func TestAttacksCostTheirRecord(t *testing.T) {
+	rt := newRuntime(t, Options{Logger: slog.New(slog.DiscardHandler)})
+	for _, a := range hostile.Attacks() {
+		t.Run(a.Name, func(t *testing.T) {
+			p, err := rt.Load(t.Context(), Source{Name: "p", Bytes: a.Module})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close(t.Context())
+			g := startGuest(t, p, Filter, Events{})
+			want := "k x k"
+			if a.Reason != "" {
+				want = "k !" + a.Reason + " k"
+			}
+			for range 2 {
+				b := batch("k", "x", "k")
+				process(t, g, b)
+				if got := fates(b); got != want {
+					t.Fatalf("fates are %s, want %s; cause %+v", got, want, b.Records[1].Cause)
+				}
+				if c := b.Records[1].Cause; a.Want != "" && !strings.Contains(c.Message, a.Want) {
+					t.Errorf("%q lacks %q", c.Message, a.Want)
+				}
+			}
+			if size := int64(g.instance.module.Memory().Size()); size > p.MemoryBytes() {
+				t.Errorf("the memory is %d bytes", size)
+			}
+		})
+	}
+}
+
+func TestAStartHasItsOwnBudget(t *testing.T) {
+	for _, a := range hostile.Starts() {
+		p := load(t, Source{Name: "p", Bytes: a.Module})
+		if _, err := p.NewGuest(t.Context(), Filter, "s", Events{}); err == nil || !strings.Contains(err.Error(), a.Want) {
+			t.Errorf("%s: error is %v, want one with %q", a.Name, err, a.Want)
+		}
+	}
+}
+
+func TestEightDeepRecursionsAtOnce(t *testing.T) {
+	rt := newRuntime(t, Options{})
+	for _, a := range hostile.Attacks() {
+		if a.Reason != string(stream.ReasonDepth) {
+			continue
+		}
+		p, err := rt.Load(t.Context(), Source{Name: "p", Bytes: a.Module})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		var wg sync.WaitGroup
+		for range 8 {
+			g := startGuest(t, p, Filter, Events{})
+			wg.Go(func() {
+				b := batch("k", "x")
+				if err := g.Process(context.Background(), b); err != nil || fates(b) != "k !depth" {
+					t.Errorf("%s: %v, %s", a.Name, err, fates(b))
+				}
+			})
+		}
+		wg.Wait()
+		runtime.ReadMemStats(&after)
+		// The engine keeps a call's stack in the heap, and doubles it by copying.
+		if grown := int64(after.TotalAlloc - before.TotalAlloc); grown > 200<<20 {
+			t.Errorf("%s: eight of them allocated %d MiB", a.Name, grown>>20)
+		}
+	}
+}
+
+// TestABigLogIsCut has every limit of the log in it.
+func TestABigLogIsCut(t *testing.T) {
+	var out bytes.Buffer
+	rt := newRuntime(t, Options{Logger: slog.New(slog.NewJSONHandler(&out, nil))})
+	for _, a := range hostile.Attacks() {
+		if a.Name != "1 GB of log" {
+			continue
+		}
+		p, err := rt.Load(t.Context(), Source{Name: "p", Bytes: a.Module})
+		if err != nil {
+			t.Fatal(err)
+		}
+		process(t, startGuest(t, p, Filter, Events{}), batch("x"))
+	}
+	if n := out.Len(); n == 0 || n > 4*logCallBytes {
+		t.Errorf("%d bytes were logged", n)
+	}
+	for _, want := range []string{"repeated", "suppressed"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+}
+
+// watched is a guest's module that no host function may call into.
+type watched struct {
+	api.Module
+	t *testing.T
+}
+
+func (w watched) ExportedFunction(name string) api.Function {
+	w.t.Errorf("a host function asks for %s", name)
+	return nil
+}
+
+// TestTheHostNeverCallsBack is what the count of depth rests on: imported functions are the leaves of the call graph.
+func TestTheHostNeverCallsBack(t *testing.T) {
+	g := guest(t, "cursor", Transform, Limits{}, Events{})
+	m := watched{g.instance.module, t}
+	g.instance.alloc, g.instance.call, g.instance.closing = nil, nil, nil
+	for _, f := range hostFunctions {
+		func() {
+			defer func() {
+				if r := recover(); r != nil {
+					if _, ok := r.(*stop); !ok {
+						t.Errorf("%s.%s panics with %v", f.module, f.name, r)
+					}
+				}
+			}()
+			g.begin(1)
+			f.call(g, m, make([]uint64, 16))
+		}()
+	}
+}
