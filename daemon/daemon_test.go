@@ -111,7 +111,7 @@ func (r *rig) feed(topic string, values ...string) {
 			}
 		}
 	})
-	if _, err := devstack.Feed(r.Context(), r.stack.Brokers(), topic, records, 0); err != nil {
+	if _, err := devstack.Feed(r.Context(), r.stack.Brokers(), []string{topic}, records, 0); err != nil {
 		r.Fatal(err)
 	}
 }

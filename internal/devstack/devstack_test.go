@@ -39,7 +39,7 @@ func numbered(n int) iter.Seq[Record] {
 func TestWhatIsFedCanBeRead(t *testing.T) {
 	const n = 2500
 	ctx, s := start(t, Options{Topics: map[string]int{"in": 2}, DataDir: t.TempDir()})
-	acked, err := Feed(ctx, s.Brokers(), "in", numbered(n), 0)
+	acked, err := Feed(ctx, s.Brokers(), []string{"in"}, numbered(n), 0)
 	if err != nil || acked != n {
 		t.Fatalf("Feed acknowledged %d records, %v", acked, err)
 	}
@@ -69,7 +69,7 @@ func TestFeedStopsWithItsContext(t *testing.T) {
 			cancel()
 		}
 	}
-	if _, err := Feed(ctx, s.Brokers(), "in", endless, 0); !errors.Is(err, context.Canceled) {
+	if _, err := Feed(ctx, s.Brokers(), []string{"in"}, endless, 0); !errors.Is(err, context.Canceled) {
 		t.Errorf("Feed returned %v", err)
 	}
 }
