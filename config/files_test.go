@@ -28,7 +28,7 @@ func TestTheTopLevelPipelineLoadsWithNoEnvironment(t *testing.T) {
 	for _, s := range cfg.Pipelines[0].Steps {
 		verbs = append(verbs, s.Verb())
 	}
-	if got := strings.Join(verbs, " "); got != "filter dedup reorder route" {
+	if got := strings.Join(verbs, " "); got != "dedup filter transform reorder route" {
 		t.Errorf("the steps are %s", got)
 	}
 }
