@@ -21,6 +21,7 @@ type board struct {
 	byName    map[string]*Step
 	holdings  map[string]map[int]pipeline.Holding // by step and worker
 	standings map[stream.Partition]standing
+	trouble   string // what makes it stand still, where no worker knows
 }
 
 type condition struct {
@@ -79,9 +80,19 @@ func (b *board) state() (pipeline.State, string) {
 		}
 	}
 	if gravest < 0 {
-		return pipeline.Starting, ""
+		gravest = slices.Index(severity, pipeline.Starting)
+	}
+	if b.trouble != "" && gravest < slices.Index(severity, pipeline.Stalled) {
+		return pipeline.Stalled, b.trouble
 	}
 	return severity[gravest], why
+}
+
+// stuck notes what makes the pipeline stand still without an error; "" is nothing.
+func (b *board) stuck(trouble string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.trouble = trouble
 }
 
 // step changes what is known of a step, if there is one of that name.

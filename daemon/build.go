@@ -85,7 +85,7 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 	s.Dial = func(worker int) (pipeline.Client, error) {
 		of := group
 		if p.ExactlyOnce {
-			of.TransactionalID = fmt.Sprintf("%s.%s.%d", p.Name, b.options.Instance, worker)
+			of.TransactionalID = transactionalID(p, b.options.Instance, worker)
 		}
 		c, err := kafka.Dial(*cluster, of, outputs, p.InFlightBytes, b.log)
 		if err != nil || b.options.Client == nil {
@@ -111,6 +111,11 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 	}
 	s.Build = b.stages
 	return s, nil
+}
+
+// transactionalID is unique among the living if the instance is.
+func transactionalID(p *config.Pipeline, instance string, worker int) string {
+	return fmt.Sprintf("%s.%s.%d", p.Name, instance, worker)
 }
 
 func groupOf(p *config.Pipeline) kafka.Group {

@@ -8,12 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/streamproc/streamproc/config"
-	"github.com/streamproc/streamproc/kafka"
 	"github.com/streamproc/streamproc/metrics"
 	"github.com/streamproc/streamproc/pipeline"
 	"github.com/streamproc/streamproc/runtime"
@@ -55,9 +53,10 @@ type Daemon struct {
 // running is one pipeline with what is known about it.
 type running struct {
 	*observer
-	cfg  *config.Pipeline
-	dial dialer
-	spec *pipeline.Spec
+	cfg      *config.Pipeline
+	dial     dialer
+	instance string
+	spec     *pipeline.Spec
 }
 
 // New builds the pipelines: plugins are compiled, nothing is connected yet.
@@ -81,7 +80,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("pipeline %s: %w", p.Name, err), d.Close(ctx))
 		}
-		d.pipelines = append(d.pipelines, &running{observer: b.observe, cfg: p, dial: o.Dial, spec: spec})
+		d.pipelines = append(d.pipelines, &running{observer: b.observe, cfg: p, dial: o.Dial, instance: o.Instance, spec: spec})
 	}
 	if len(d.pipelines) == 0 {
 		return nil, errors.Join(fmt.Errorf("no pipeline is named %v", o.Only), d.Close(ctx))
@@ -121,67 +120,6 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	wg.Wait()
 	return errors.Join(errs...)
-}
-
-// diagnoseEvery is how often a pipeline that does not get going is looked into.
-const diagnoseEvery = 10 * time.Second
-
-// diagnose says why a pipeline has no partitions: a client that waits for a coordinator, a topic or a login is silent.
-func (r *running) diagnose(ctx context.Context) {
-	for first := true; ; first = false {
-		wait := diagnoseEvery
-		if first {
-			wait /= 2
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-		if s, why := r.board.state(); s == pipeline.Starting && why == "" {
-			r.look(ctx)
-		}
-	}
-}
-
-// look notes what keeps a pipeline from starting.
-func (r *running) look(ctx context.Context) {
-	found := r.check(ctx)
-	for _, err := range found {
-		r.log.Error("the pipeline cannot start yet", "error", err)
-	}
-	if err := errors.Join(found...); err != nil && ctx.Err() == nil {
-		r.board.set(0, pipeline.Starting, strings.ReplaceAll(err.Error(), "\n", "; "))
-	}
-}
-
-func (r *running) check(ctx context.Context) []error {
-	cluster, err := clusterOf(r.cfg.Source.Kafka, r.dial)
-	if err != nil {
-		return []error{err}
-	}
-	var outputs []kafka.Output
-	for _, s := range append(append([]*config.Sink{}, r.cfg.Sinks...), r.cfg.DLQ) {
-		if s.Kafka == r.cfg.Source.Kafka {
-			outputs = append(outputs, kafka.Output{Topic: s.Topic})
-		}
-	}
-	return kafka.Check(ctx, *cluster, groupOf(r.cfg), outputs, r.log)
-}
-
-// Check asks every dependency whether the pipelines could run. Each error is a sentence with its remedy.
-func (d *Daemon) Check(ctx context.Context) (found []error) {
-	for _, r := range d.pipelines {
-		for _, err := range r.check(ctx) {
-			found = append(found, fmt.Errorf("pipeline %s: %w", r.cfg.Name, err))
-		}
-	}
-	for cfg, store := range d.stores {
-		if err := store.Ping(ctx); err != nil {
-			found = append(found, fmt.Errorf("redis %s at %v: %w", cfg.Name, cfg.Addrs, err))
-		}
-	}
-	return found
 }
 
 // Metrics serves what the pipelines do, for Prometheus.

@@ -269,11 +269,11 @@ func TestCheckNamesTheTroubleAndTheRemedy(t *testing.T) {
 	group := r.group
 	group.Topics = []string{"absent"}
 	log := slog.New(slog.DiscardHandler)
-	found := Check(t.Context(), r.cluster, group, []Output{{Topic: "out"}}, log)
+	found := Check(t.Context(), r.cluster, group, []Output{{Topic: "out"}}, log).Errors
 	if len(found) != 1 || !strings.Contains(found[0].Error(), "topic absent does not exist: create it") {
 		t.Errorf("found %v", found)
 	}
-	if found := Check(t.Context(), r.cluster, r.group, []Output{{Topic: "out"}}, log); len(found) != 0 {
+	if found := Check(t.Context(), r.cluster, r.group, []Output{{Topic: "out"}}, log).Errors; len(found) != 0 {
 		t.Errorf("found %v where nothing is wrong", found)
 	}
 }

@@ -22,6 +22,19 @@ const (
 const part2 = 2
 
 func level(ctx context.Context, cl *kgo.Client) (Level, error) {
+	f, err := features(ctx, cl)
+	return levelOf(f), err
+}
+
+func levelOf(features map[string]int16) Level {
+	if features["transaction.version"] >= part2 {
+		return LevelTwo
+	}
+	return LevelLegacy
+}
+
+// features asks for what the brokers have agreed upon.
+func features(ctx context.Context, cl *kgo.Client) (map[string]int16, error) {
 	q := kmsg.NewPtrApiVersionsRequest()
 	q.ClientSoftwareName, q.ClientSoftwareVersion = software, softwareVersion
 	resp, err := q.RequestWith(ctx, cl)
@@ -29,12 +42,11 @@ func level(ctx context.Context, cl *kgo.Client) (Level, error) {
 		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
+	m := map[string]int16{}
 	for _, f := range resp.FinalizedFeatures {
-		if f.Name == "transaction.version" && f.MaxVersionLevel >= part2 {
-			return LevelTwo, nil
-		}
+		m[f.Name] = f.MaxVersionLevel
 	}
-	return LevelLegacy, nil
+	return m, nil
 }

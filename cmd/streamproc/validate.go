@@ -66,11 +66,23 @@ func probe(cmd *cobra.Command, cfg *config.Config, offline bool) error {
 	if offline {
 		return nil
 	}
-	found := d.Check(ctx)
+	findings, found := d.Check(ctx)
+	for _, f := range findings {
+		tell(cmd.OutOrStdout(), f)
+	}
 	if len(found) > 0 {
 		return &exit{exitAway, errors.Join(found...)}
 	}
 	return nil
+}
+
+func tell(w io.Writer, f daemon.Finding) {
+	if f.Delivery != "" {
+		fmt.Fprintf(w, "%s: delivery is %s\n", f.Pipeline, f.Delivery)
+	}
+	for _, warning := range f.Warnings {
+		fmt.Fprintf(w, "%s: %s\n", f.Pipeline, warning)
+	}
 }
 
 func plan(w io.Writer, p *config.Pipeline) {

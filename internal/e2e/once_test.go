@@ -56,6 +56,19 @@ func TestEveryIDComesOutOnceInTransactions(t *testing.T) {
 	}
 }
 
+func TestTheDeliveryThatTheBrokersGiveIsSaid(t *testing.T) {
+	r := newRig(t)
+	file := r.write("once.yaml", strings.Replace(onceYAML, "commit_interval", "delivery: exactly_once\n    commit_interval", 1))
+	in := r.start("run", "-c", file)
+	in.says("delivery is exactly_once (KIP-890 part 2)", 30*time.Second)
+	in.says("one replica: ", 30*time.Second)
+	in.drain()
+	check := r.start("validate", "-c", file)
+	if err := <-check.done; err != nil || !strings.Contains(check.stdout.String(), "once: delivery is exactly_once (KIP-890 part 2)") {
+		t.Errorf("validate: %v\n%s%s", err, &check.stdout, check.stderr)
+	}
+}
+
 const ids = 20_000
 
 func killsAndAFlush(t *testing.T, yaml string) (r *rig, repeats int) {

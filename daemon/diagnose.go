@@ -1,0 +1,144 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/streamproc/streamproc/config"
+	"github.com/streamproc/streamproc/kafka"
+	"github.com/streamproc/streamproc/pipeline"
+)
+
+// diagnoseEvery is how often a pipeline that does not get going, or stands still, is looked into.
+const diagnoseEvery = 10 * time.Second
+
+// diagnose says why a pipeline has no partitions, or has them and stands still: a client that waits for a coordinator, a
+// topic, a login or the end of a transaction is silent.
+func (r *running) diagnose(ctx context.Context) {
+	r.announce(ctx)
+	cluster, err := clusterOf(r.cfg.Source.Kafka, r.dial)
+	if err != nil {
+		return // its pipeline could not be built either
+	}
+	watch := kafka.NewWatch(*cluster, r.group(), r.outputs(), r.log)
+	defer watch.Close()
+	read := int64(-1)
+	for first := true; ; first = false {
+		wait := diagnoseEvery
+		if first {
+			wait /= 2
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if s, why := r.board.state(); s == pipeline.Starting && why == "" {
+			r.look(ctx)
+		}
+		if now := r.spec.Ledger.Counts().In; now != read {
+			read = now
+			r.board.stuck("")
+			continue
+		}
+		r.stuck(watch.Look(ctx, time.Now()))
+	}
+}
+
+// stuck notes what makes the pipeline stand still, and tells it once.
+func (r *running) stuck(found []error) {
+	var all []string
+	for _, err := range found {
+		all = append(all, err.Error())
+	}
+	slices.Sort(all)
+	trouble := strings.Join(all, "; ")
+	if s, _ := r.board.state(); trouble != "" && s != pipeline.Stalled {
+		r.log.Error("the pipeline stands still", "error", trouble)
+	}
+	r.board.stuck(trouble)
+}
+
+// announce says what delivery the brokers really give.
+func (r *running) announce(ctx context.Context) {
+	if !r.cfg.ExactlyOnce && !r.cfg.Source.Consumer {
+		return
+	}
+	report := r.check(ctx) // what it found wrong is said once the pipeline has had its time to start
+	if report.Level != "" {
+		r.log.Info("delivery is " + string(report.Level))
+	}
+	for _, w := range report.Warnings {
+		r.log.Warn(w)
+	}
+}
+
+// look notes what keeps a pipeline from starting.
+func (r *running) look(ctx context.Context) {
+	found := r.check(ctx).Errors
+	for _, err := range found {
+		r.log.Error("the pipeline cannot start yet", "error", err)
+	}
+	if err := errors.Join(found...); err != nil && ctx.Err() == nil {
+		r.board.set(0, pipeline.Starting, strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+}
+
+func (r *running) check(ctx context.Context) kafka.Report {
+	cluster, err := clusterOf(r.cfg.Source.Kafka, r.dial)
+	if err != nil {
+		return kafka.Report{Errors: []error{err}}
+	}
+	return kafka.Check(ctx, *cluster, r.group(), r.outputs(), r.log)
+}
+
+// group is that of the first worker.
+func (r *running) group() kafka.Group {
+	g := groupOf(r.cfg)
+	if r.cfg.ExactlyOnce {
+		g.TransactionalID = transactionalID(r.cfg, r.instance, 0)
+	}
+	return g
+}
+
+// outputs are those on the cluster of the source.
+func (r *running) outputs() (outputs []kafka.Output) {
+	for _, s := range append(append([]*config.Sink{}, r.cfg.Sinks...), r.cfg.DLQ) {
+		if s.Kafka == r.cfg.Source.Kafka {
+			outputs = append(outputs, kafka.Output{Topic: s.Topic})
+		}
+	}
+	return outputs
+}
+
+// Finding is what was found out about the servers of one pipeline.
+type Finding struct {
+	Pipeline string
+	Delivery string // at_least_once, or the level of transactions that the brokers give; "" if they do not answer
+	Warnings []string
+}
+
+// Check asks every dependency whether the pipelines could run. Each error is a sentence with its remedy.
+func (d *Daemon) Check(ctx context.Context) (findings []Finding, found []error) {
+	for _, r := range d.pipelines {
+		report := r.check(ctx)
+		f := Finding{Pipeline: r.cfg.Name, Delivery: "at_least_once", Warnings: report.Warnings}
+		if r.cfg.ExactlyOnce {
+			f.Delivery = string(report.Level)
+		}
+		findings = append(findings, f)
+		for _, err := range report.Errors {
+			found = append(found, fmt.Errorf("pipeline %s: %w", r.cfg.Name, err))
+		}
+	}
+	for cfg, store := range d.stores {
+		if err := store.Ping(ctx); err != nil {
+			found = append(found, fmt.Errorf("redis %s at %v: %w", cfg.Name, cfg.Addrs, err))
+		}
+	}
+	return findings, found
+}
