@@ -13,10 +13,15 @@ import (
 	"github.com/streamproc/streamproc/stream"
 )
 
-// run hands every line of in to the module as one batch, and returns the outputs as lines; a failed record is "!" with
+// run hands every line of an example's input to a module as one batch, and returns the outputs as lines; a failed record is "!" with
 // its reason and message.
-func run(t *testing.T, rt *runtime.Runtime, wasm, in []byte) string {
-	return runWith(t, rt, runtime.Source{Name: "example", Bytes: wasm, Topics: []string{"in"}}, in)
+func run(t *testing.T, rt *runtime.Runtime, wasm []byte, dir string) string {
+	t.Helper()
+	source := runtime.Source{Name: "example", Bytes: wasm, Topics: []string{"in"}}
+	if config, err := os.ReadFile(filepath.Join(dir, "config.json")); err == nil {
+		source.Config = config
+	}
+	return runWith(t, rt, source, file(t, filepath.Join(dir, "in.jsonl")))
 }
 
 func runWith(t *testing.T, rt *runtime.Runtime, source runtime.Source, in []byte) string {
@@ -70,7 +75,7 @@ func TestExamplesGiveTheWantedOutput(t *testing.T) {
 	for _, m := range modules {
 		t.Run(filepath.Base(m), func(t *testing.T) {
 			dir := filepath.Dir(m)
-			got, want := run(t, rt, file(t, m), file(t, filepath.Join(dir, "in.jsonl"))), string(file(t, filepath.Join(dir, "want.jsonl")))
+			got, want := run(t, rt, file(t, m), dir), string(file(t, filepath.Join(dir, "want.jsonl")))
 			if got != want {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
@@ -99,6 +104,30 @@ func TestQuakeAlertTakesAConfiguration(t *testing.T) {
 	}
 	if err == nil || !strings.Contains(err.Error(), "lest") {
 		t.Errorf("an unknown setting is refused with %v", err)
+	}
+}
+
+func TestRekeyTakesTheKeyFromTheValue(t *testing.T) {
+	ctx := context.Background()
+	rt, err := runtime.New(ctx, runtime.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close(ctx)
+	p, err := rt.Load(ctx, runtime.Source{Name: "rekey", Bytes: file(t, "examples/rekey/rekey.wasm"), Config: []byte(`{"field":"user"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := p.NewGuest(ctx, runtime.Transform, "step", runtime.Events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := stream.Batch{Records: []stream.Record{{Key: []byte("old"), Value: []byte(`{"user":"anna"}`), Headers: []stream.Header{{Key: "h"}}}}}
+	if err := g.Process(ctx, &b); err != nil {
+		t.Fatal(err)
+	}
+	if r := b.Records[0]; string(r.Key) != "anna" || string(r.Value) != `{"user":"anna"}` || len(r.Headers) != 1 {
+		t.Errorf("it became %s: %s with %d headers", r.Key, r.Value, len(r.Headers))
 	}
 }
 

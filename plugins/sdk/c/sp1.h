@@ -1,15 +1,26 @@
-/* sp1.h: ABI sp1 for plugins in C. Include it in one file, define sp_init if you want the configuration, and define
+/* sp1.h: ABI sp1 for plugins in C and C++20. Include it in one file, and define
  *
  *     static int plugin(sp1_batch *b, uint32_t i, const sp1_record *r);
  *
- * which answers SP1_KEEP, SP1_DROP, SP1_FAIL or SP1_REPLACED for record i, after as many sp1_put as it likes. */
+ * which answers SP1_KEEP, SP1_DROP, SP1_FAIL or SP1_REPLACED for record i, after as many outputs as it likes: write a
+ * value at b->end and call sp1_put. Outputs count only if the answer is SP1_REPLACED. With SP1_INIT defined before,
+ *
+ *     static int plugin_init(const char *start, uint32_t n);
+ *
+ * is called once with the start message, JSON, and answers 0; anything else keeps the plugin from starting. */
 #ifndef SP1_H
 #define SP1_H
 #include <stdint.h>
 #include <stddef.h>
 
+#ifdef __wasm__
 #define SP1_EXPORT(n) __attribute__((export_name(#n)))
 #define SP1_IMPORT(n) __attribute__((import_module("sp1"), import_name(#n)))
+#else /* a native build, for tests: they define sp1_log, sp1_error and sp1_now_ms, and find the outputs at sp1_out */
+#include <stdlib.h>
+#define SP1_EXPORT(n)
+#define SP1_IMPORT(n)
+#endif
 enum { SP1_KEEP, SP1_DROP, SP1_FAIL, SP1_REPLACED };
 #define SP1_NULL 0xFFFFFFFFu
 #define SP1_INHERIT 0x80000000u
@@ -23,7 +34,9 @@ typedef struct {
   uint16_t topic;     /* in an output: which output */
   uint8_t verdict, flags;
 } sp1_record;
-_Static_assert(sizeof(sp1_record) == 48, "descriptor");
+typedef struct {
+  uint32_t key_off, key_len, val_off, val_len;
+} sp1_entry; /* one header of a record */
 
 typedef struct {
   uint32_t magic;
@@ -33,8 +46,16 @@ typedef struct {
   uint32_t cursor, flags;
 } sp1_header;
 
-SP1_IMPORT(log) void sp1_log(int32_t level, const char *p, uint32_t n);
+#ifdef __cplusplus
+extern "C" {
+static_assert(sizeof(sp1_record) == 48, "descriptor");
+#else
+_Static_assert(sizeof(sp1_record) == 48, "descriptor");
+#endif
+
+SP1_IMPORT(log) void sp1_log(int32_t level, const char *p, uint32_t n); /* 0 debug, 1 info, 2 warn, 3 error */
 SP1_IMPORT(error) void sp1_error(int32_t index, const char *p, uint32_t n);
+SP1_IMPORT(now_ms) int64_t sp1_now_ms(void); /* the greatest timestamp of the batch */
 
 typedef struct {
   uint8_t *base;         /* the input batch */
@@ -48,9 +69,13 @@ static uint32_t sp1_arena_cap, sp1_out_cap;
 
 /* Memory is taken from the end of the linear memory, a page at a time, and kept. */
 static uint8_t *sp1_more(uint32_t n) {
+#ifndef __wasm__
+  return (uint8_t *)aligned_alloc(65536, ((uint64_t)n + 65535) & ~65535ull);
+#else
   uint32_t pages = (uint32_t)(((uint64_t)n + 65535) >> 16);
   size_t old = __builtin_wasm_memory_grow(0, pages);
   return old == (size_t)-1 ? 0 : (uint8_t *)(old << 16);
+#endif
 }
 
 SP1_EXPORT(sp_abi_v1) void sp_abi_v1(void) {}
@@ -76,19 +101,45 @@ SP1_EXPORT(sp_alloc) uint8_t *sp_alloc(uint32_t n) {
 #endif
 
 static inline const char *sp1_value(sp1_batch *b, const sp1_record *r) { return (const char *)b->base + r->val_off; }
+static inline const char *sp1_key(sp1_batch *b, const sp1_record *r) { return (const char *)b->base + r->key_off; }
+
+/* sp1_header_of finds the last header of a name; its value is at b->base + val_off. 0 if there is none. */
+static inline const sp1_entry *sp1_header_of(sp1_batch *b, const sp1_record *r, const char *name, uint32_t n) {
+  const sp1_entry *e = (const sp1_entry *)(b->base + r->hdr_off), *found = 0;
+  for (uint32_t i = 0; i < r->hdr_count; i++)
+    if (e[i].key_len == n && !__builtin_memcmp(b->base + e[i].key_off, name, n)) found = &e[i];
+  return found;
+}
 
 /* sp1_put finishes an output whose value was written at b->end and is n bytes long. */
 static inline sp1_record *sp1_put(sp1_batch *b, uint32_t src, uint32_t n) {
   sp1_record *o = &b->out[b->outs++];
-  *o = (sp1_record){.key_off = SP1_INHERIT, .val_off = (uint32_t)(b->end - sp1_out), .val_len = n,
-                    .hdr_off = SP1_INHERIT, .timestamp = SP1_INHERIT_TIME, .partition = src};
+  __builtin_memset(o, 0, sizeof *o);
+  o->key_off = o->hdr_off = SP1_INHERIT;
+  o->val_off = (uint32_t)(b->end - sp1_out);
+  o->val_len = n;
+  o->timestamp = SP1_INHERIT_TIME;
+  o->partition = src;
   b->end += n;
   return o;
 }
 
+/* sp1_set_key gives an output a key, which was written at b->end and is n bytes long. SP1_ROOM has to allow for it. */
+static inline void sp1_set_key(sp1_batch *b, sp1_record *o, uint32_t n) {
+  o->key_off = (uint32_t)(b->end - sp1_out);
+  o->key_len = n;
+  b->end += n;
+}
+
 static int plugin(sp1_batch *b, uint32_t i, const sp1_record *r);
 
+#ifdef SP1_INIT
+static int plugin_init(const char *start, uint32_t n);
+SP1_EXPORT(sp_init) int32_t sp_init(const char *start, uint32_t n) { return plugin_init(start, n); }
+#endif
+
 SP1_EXPORT(sp_process) int64_t sp_process(uint8_t *in, uint32_t len) {
+  (void)len;
   sp1_header *h = (sp1_header *)in;
   uint64_t room = sizeof(sp1_header), most = 0;
   for (uint32_t i = 0; i < h->count; i++) {
@@ -109,12 +160,24 @@ SP1_EXPORT(sp_process) int64_t sp_process(uint8_t *in, uint32_t len) {
   for (uint32_t i = 0; i < h->count; i++) {
     sp1_record *r = (sp1_record *)(in + sizeof(*h) + (uint64_t)i * h->record_size);
     h->cursor = i;
+    uint32_t outs = b.outs;
+    uint8_t *end = b.end;
     r->verdict = (uint8_t)plugin(&b, i, r);
+    if (r->verdict != SP1_REPLACED) b.outs = outs, b.end = end;
   }
   if (!b.outs) return 0;
   uint32_t total = (uint32_t)(b.end - sp1_out);
-  *(sp1_header *)sp1_out = (sp1_header){.magic = 0x31425053, .version = 1, .record_size = sizeof(sp1_record),
-                                        .count = b.outs, .total_len = total};
+  sp1_header *o = (sp1_header *)sp1_out;
+  __builtin_memset(o, 0, sizeof *o);
+  o->magic = 0x31425053;
+  o->version = 1;
+  o->record_size = sizeof(sp1_record);
+  o->count = b.outs;
+  o->total_len = total;
   return (int64_t)((uint64_t)(uintptr_t)sp1_out << 32 | total);
 }
+
+#ifdef __cplusplus
+}
+#endif
 #endif
