@@ -197,7 +197,7 @@ func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse
 		return fmt.Errorf("step %s: reading plugin %s: %w", step, use.Plugin.Name, err)
 	}
 	p, err := b.engine.Load(ctx, runtime.Source{Name: use.Plugin.Name, Bytes: module, SHA256: use.Plugin.SHA256, Config: use.Config, Topics: b.cfg.Source.Topics,
-		Limits: limitsOf(use.Plugin.Limits), Capabilities: use.Plugin.Capabilities})
+		Limits: limitsOf(use.Plugin.Limits), Capabilities: use.Plugin.Capabilities, Logger: b.log})
 	if err != nil {
 		return fmt.Errorf("step %s: %w", step, err)
 	}

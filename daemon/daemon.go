@@ -57,6 +57,7 @@ type running struct {
 	dial     dialer
 	instance string
 	spec     *pipeline.Spec
+	uses     map[*config.PluginUse]*runtime.Plugin
 }
 
 // New builds the pipelines: plugins are compiled, nothing is connected yet.
@@ -80,7 +81,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("pipeline %s: %w", p.Name, err), d.Close(ctx))
 		}
-		d.pipelines = append(d.pipelines, &running{observer: b.observe, cfg: p, dial: o.Dial, instance: o.Instance, spec: spec})
+		d.pipelines = append(d.pipelines, &running{observer: b.observe, cfg: p, dial: o.Dial, instance: o.Instance, spec: spec, uses: b.plugins})
 	}
 	if len(d.pipelines) == 0 {
 		return nil, errors.Join(fmt.Errorf("no pipeline is named %v", o.Only), d.Close(ctx))

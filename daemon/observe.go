@@ -134,7 +134,7 @@ func (o *observer) guest(step string, p *runtime.Plugin) (events runtime.Events,
 		Trap: func(r stream.Reason) { m.Trap(string(r)) },
 		Fuel: m.Fuel,
 		Broken: func(pause time.Duration, last *stream.Cause) {
-			o.log.Warn("plugin is held to be broken and pauses", "step", step, "plugin", p.Name(), "pause", pause, "reason", string(last.Reason), "message", last.Message)
+			o.log.Warn("plugin is held to be broken and pauses", "step", step, "plugin", p.Name(), "pause", pause, "reason", string(last.Reason), "error", last.Message)
 		},
 		Memory: func(bytes uint32) {
 			m.Memory(int64(bytes) - memory)

@@ -63,10 +63,17 @@ func (d *Daemon) Status() []Status {
 
 func (r *running) status(now time.Time) Status {
 	s := Status{Name: r.cfg.Name, Ledger: r.spec.Ledger.Counts(), Difference: r.spec.Ledger.Difference(), Outputs: r.spec.Ledger.Outputs(),
-		Steps: r.board.stepsNow(now), Partitions: r.partitions(now), Checks: map[string]string{"plugins": "ok"}}
+		Steps: r.board.stepsNow(now), Partitions: r.partitions(now), Checks: map[string]string{}}
 	s.State, s.Why = r.board.state()
 	s.Ready = s.State == pipeline.Running || s.State == pipeline.Starting && s.Why == ""
 	s.Checks["lag"] = lagSentence(s.Partitions)
+	for _, p := range r.uses {
+		if err := p.Ready(); err != nil {
+			s.Checks["plugins"] = err.Error()
+			break
+		}
+		s.Checks["plugins"] = "ok"
+	}
 	s.Checks["kafka"] = r.kafka.sentence(now)
 	for _, redis := range r.redis {
 		if s.Checks["redis"] == "" || s.Checks["redis"] == "ok" {

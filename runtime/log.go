@@ -77,7 +77,7 @@ func (g *Guest) log(level uint32, line []byte) {
 }
 
 func (g *Guest) write(level slog.Level, text string, more ...any) {
-	g.plugin.rt.log.Log(context.Background(), level, text, append([]any{"plugin", g.plugin.name, "step", g.step}, more...)...)
+	g.plugin.log.Log(context.Background(), level, text, append([]any{"plugin", g.plugin.name, "step", g.step}, more...)...)
 	if g.events.Log != nil {
 		g.events.Log(level.String())
 	}
@@ -113,7 +113,7 @@ func (g *Guest) reportSuppressed() {
 func (g *Guest) closeLog() {
 	g.logRepeats()
 	if l := &g.lines; l.suppressed > 0 {
-		g.plugin.rt.log.Warn("plugin log lines suppressed", "plugin", g.plugin.name, "step", g.step, "lines", l.suppressed)
+		g.plugin.log.Warn("plugin log lines suppressed", "plugin", g.plugin.name, "step", g.step, "lines", l.suppressed)
 		l.suppressed = 0
 	}
 }

@@ -1,11 +1,13 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/streamproc/streamproc/runtime/meter"
@@ -19,11 +21,12 @@ type Source struct {
 	SHA256  string // hex; if set, other bytes are refused
 	Config  json.RawMessage
 	Limits  Limits
-	Topics  []string // input topics, by the number the guest sees
-	Outputs []Output // named outputs; an output n of the guest is Outputs[n-1]
-	Metrics []string // names of the counters of sp1.metric_add
-	Dialect Dialect  // what the module speaks; nil: what its imports and exports say
-	ABI     string   // name of the dialect, where the module could be of several
+	Topics  []string     // input topics, by the number the guest sees
+	Outputs []Output     // named outputs; an output n of the guest is Outputs[n-1]
+	Metrics []string     // names of the counters of sp1.metric_add
+	Logger  *slog.Logger // for what its guests log; nil: the Runtime's
+	Dialect Dialect      // what the module speaks; nil: what its imports and exports say
+	ABI     string       // name of the dialect, where the module could be of several
 
 	Capabilities []string // what the guest is given of the world; "clock" is all there is
 }
@@ -37,6 +40,7 @@ type Output struct {
 // Plugin is a compiled, checked module with its configuration. It is safe for concurrent use.
 type Plugin struct {
 	rt      *Runtime
+	log     *slog.Logger
 	module  *module
 	name    string
 	digest  string
@@ -65,7 +69,7 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
 	}
 	digest := sha256.Sum256(s.Bytes)
-	p := &Plugin{rt: rt, name: s.Name, digest: hex.EncodeToString(digest[:]), limits: limits, outputs: s.Outputs, metrics: s.Metrics,
+	p := &Plugin{rt: rt, log: cmp.Or(s.Logger, rt.log), name: s.Name, digest: hex.EncodeToString(digest[:]), limits: limits, outputs: s.Outputs, metrics: s.Metrics,
 		userConfig: s.Config, topicNames: s.Topics, breaker: breaker{limit: limits.Traps}}
 	if s.SHA256 != "" && !strings.EqualFold(s.SHA256, p.digest) {
 		return nil, fmt.Errorf("loading plugin %s: %w: it is %s, %s is wanted", s.Name, ErrDigest, p.digest, s.SHA256)

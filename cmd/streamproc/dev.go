@@ -80,6 +80,7 @@ func dev(cmd *cobra.Command, o devOptions) error {
 	if err != nil {
 		return err
 	}
+	defer flush(log)
 	feed, err := openFeed(o.feed)
 	if err != nil {
 		return &exit{exitFailed, err}

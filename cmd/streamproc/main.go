@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/streamproc/streamproc/config"
+	"github.com/streamproc/streamproc/logs"
 )
 
 // Exit codes.
@@ -81,9 +82,16 @@ func logger(cmd *cobra.Command, t config.Telemetry) (*slog.Logger, error) {
 	}
 	o := &slog.HandlerOptions{Level: l}
 	if format == "text" || format == "auto" && terminal(os.Stderr) {
-		return slog.New(slog.NewTextHandler(os.Stderr, o)), nil
+		return slog.New(logs.NewFold(slog.NewTextHandler(os.Stderr, o))), nil
 	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, o)), nil
+	return slog.New(logs.NewFold(slog.NewJSONHandler(os.Stderr, o))), nil
+}
+
+// flush says what the log has folded and not said yet.
+func flush(log *slog.Logger) {
+	if f, ok := log.Handler().(*logs.Fold); ok {
+		f.Close()
+	}
 }
 
 func terminal(f *os.File) bool {

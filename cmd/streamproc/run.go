@@ -42,6 +42,7 @@ func run(cmd *cobra.Command, paths, only []string) error {
 	if err != nil {
 		return err
 	}
+	defer flush(log)
 	name, release := instance(cfg.Instance, log)
 	defer release()
 	d, err := daemon.New(cmd.Context(), cfg, daemon.Options{Logger: log, CacheDir: cacheDir(), Compiler: compiler(), Only: only, Instance: name})
