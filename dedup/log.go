@@ -156,11 +156,29 @@ func (s *Step) takeOver(ctx context.Context, p *partition, a stream.Assignment) 
 	case whole && l.end >= a.Position:
 		return nil
 	case a.Commit.Floor < 0: // nothing depends on the verdicts yet
+		if l.end >= 0 {
+			if err := uncommitted(ctx, a); err != nil {
+				return err
+			}
+		}
 		return s.startAgain(ctx, p, a.Position)
 	case whole && s.OnUnavailable == Pass: // what was passed unchecked has no verdicts yet
 		return s.derive(ctx, p, l.end, a)
 	}
 	return s.repair(ctx, p, whole, a)
+}
+
+// uncommitted makes sure that there is still no commit: a worker that stood still since its assignment may not remove the log
+// that the owner has begun meanwhile.
+func uncommitted(ctx context.Context, a stream.Assignment) error {
+	now, err := a.History.Committed(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("asking for the commit again: %w", err)
+	case now.Floor >= 0:
+		return fmt.Errorf("the group had no commit and has %d by now: %w", now.Floor, stream.ErrStale)
+	}
+	return nil
 }
 
 // startAgain removes the log, and begins one at an offset.

@@ -271,3 +271,29 @@ func TestAWorkerThatWasReplacedCannotWrite(t *testing.T) {
 		t.Errorf("the owner: %v", err)
 	}
 }
+
+func TestAWorkerThatIsLateDoesNotRemoveTheLog(t *testing.T) {
+	space := memstate.New().Space("p", "d")
+	c := dedup.Config{Name: "d", Key: key, Window: time.Hour, Store: space}
+	commit := stream.Commit{Floor: -1}
+	open := func(position int64) (*dedup.Step, error) {
+		step, err := dedup.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return step, step.Open(t.Context(), stream.Assignment{Partition: part, Commit: stream.Commit{Floor: -1}, Position: position, History: history{part, nil, &commit}})
+	}
+	owner, err := open(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	judged(t, owner, ids(1, "a", "b"))
+	commit = stream.Commit{Floor: 3, Head: 3}
+	if _, err := open(0); !errors.Is(err, stream.ErrStale) {
+		t.Errorf("the late one opens with %v, want stale", err)
+	}
+	st, err := space.Take(t.Context(), stream.StateKey{Partition: part}, "x", nil)
+	if err != nil || st.Head != 3 {
+		t.Errorf("the log ends at %d, want 3 (%v)", st.Head, err)
+	}
+}

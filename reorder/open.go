@@ -33,19 +33,20 @@ func (s *Sequence) takeOver(ctx context.Context, l *lane, a stream.Assignment) e
 	switch {
 	case err != nil && !errors.Is(err, stream.ErrLost):
 		return fmt.Errorf("recovering checkpoint %q: %w", l.nonce, err)
-	case a.Commit.Floor < 0 && err == nil:
-		return nil
-	case a.Commit.Floor < 0: // state of an earlier life of the group: nothing is committed that needs it
-		return s.restore(ctx, l, token, map[string]*keyState{})
-	case err == nil && l.nonce != "":
+	case err == nil && (a.Commit.Floor < 0 || l.nonce != ""):
 		return nil
 	}
+	// Either the store has forgotten, or this worker is late: one that stood still since its assignment may not touch what
+	// the owner has stored meanwhile.
 	now, err := a.History.Committed(ctx)
 	if err != nil {
 		return fmt.Errorf("asking for the commit again: %w", err)
 	}
-	if now.Nonce != l.nonce {
+	if now.Nonce != l.nonce || now.Floor >= 0 && a.Commit.Floor < 0 {
 		return fmt.Errorf("the commit has moved on from checkpoint %q to %q: %w", l.nonce, now.Nonce, stream.ErrStale)
+	}
+	if a.Commit.Floor < 0 { // state of an earlier life of the group: nothing is committed that needs it
+		return s.restore(ctx, l, token, map[string]*keyState{})
 	}
 	return s.repair(ctx, l, token, a)
 }

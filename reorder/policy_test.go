@@ -369,6 +369,23 @@ func TestAWorkerThatIsLateDoesNotTakeItForALoss(t *testing.T) {
 	}
 }
 
+func TestAWorkerThatIsLateDoesNotWipeWhatTheFirstCommitsLeft(t *testing.T) {
+	tr := try(t, reorder.Config{First: 0, OnStateLoss: reorder.Halt})
+	late := tr.commit
+	tr.feed("a 0")
+	tr.checkpoint("n1")
+	tr.feed("a 1")
+	tr.checkpoint("n2")
+	s, err := reorder.NewSequence(tr.config)
+	tr.must(err)
+	err = s.Open(t.Context(), stream.Assignment{Partition: part, Commit: late, History: history{log: tr.log, commit: &tr.commit}})
+	if !errors.Is(err, stream.ErrStale) {
+		t.Errorf("opened with %v, want stale", err)
+	}
+	tr.must(tr.open())
+	tr.want(tr.feed("a 2"), "a2")
+}
+
 func byTime(wait time.Duration) reorder.Config {
 	return reorder.Config{Time: timeOf, MaxWait: wait, MaxFuture: time.Minute, IdleTimeout: 30 * time.Second}
 }
