@@ -27,7 +27,7 @@ type instance struct {
 
 const (
 	betweenLives = 4 * time.Second // at most, from a death to the next life
-	drainOneIn   = 6               // lives that end in good order, and at which time at most
+	drainOneIn   = 6               // lives that end in good order (all in a gentle world), and at which time at most
 	drainWithin  = 90 * time.Second
 )
 
@@ -57,7 +57,7 @@ func (i *instance) live(ctx context.Context, life int) error {
 		h.aim = i.w.plan.next(fmt.Sprint("instance ", i.slot))
 	}
 	i.mu.Unlock()
-	if i.r.IntN(drainOneIn) == 0 {
+	if i.r.IntN(drainOneIn) == 0 || i.w.plan.mood == gentle {
 		time.AfterFunc(time.Duration(i.r.Int64N(int64(drainWithin))), i.drain(end))
 	}
 	go i.renew(ctx, h)

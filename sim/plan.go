@@ -70,10 +70,35 @@ var windows = []window{
 	{"before redis", 16, 10}, {"after redis", 16, 10}, {"dial", 4, 6}, {"log", 12, 24},
 }
 
+// mood is what a world does to its engine.
+type mood uint8
+
+const (
+	wild     mood = iota // everything
+	faithful             // everything, but Redis forgets nothing: so nothing may be found to be lost
+	gentle               // no faults; instances come and go in good order: so nothing may come out twice
+)
+
+var moodNames = [...]string{"wild", "faithful", "gentle"}
+
+func (m mood) String() string { return moodNames[m] }
+
+// drawMood makes most worlds wild.
+func drawMood(r *rand.Rand) mood {
+	switch n := r.IntN(100); {
+	case n < 65:
+		return wild
+	case n < 90:
+		return faithful
+	}
+	return gentle
+}
+
 // plan draws the faults of a run from its seed. Each host has a stream of its own, so that one does not disturb another.
 // Safe for concurrent use.
 type plan struct {
 	seed   uint64
+	mood   mood
 	steady bool // no clock jumps: where gaps may not end, none of the clocks may say that time is up
 	mu     sync.Mutex
 	dice   map[string]*rand.Rand
@@ -90,8 +115,11 @@ func (p *plan) die(name string) *rand.Rand {
 	return rand.New(rand.NewPCG(p.seed, h)) //nolint:gosec // chance has to be repeatable here
 }
 
-// next draws the next fault of a host.
+// next draws the next fault of a host, nil if there is to be none.
 func (p *plan) next(host string) *aim {
+	if p.mood == gentle {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.dice[host]

@@ -55,7 +55,8 @@ func Run(seed uint64, o Options) (*judge.Result, error) {
 	w.plan.steady = r.scenario.promise.Gapless
 	dice := w.plan.die("settings")
 	r.set = drawSettings(dice, o.Deliveries)
-	cfg, err := r.scenario.load(o.Dir, r.set)
+	w.plan.mood = drawMood(dice)
+	cfg, err := r.scenario.load(o.Dir, seed, r.set)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +107,10 @@ func (r *run) live() (recovery time.Duration, err error) {
 	var unread error
 	reader.Go(func() { unread = r.read(ended) })
 	wg.Go(func() { r.watch(ctx, r.scenario.name) })
-	start(func() error { return (&storm{w: r.world, r: r.plan.die("storm")}).run(faults) })
+	start(func() error { return newJanitor(r.world, r.scenario.name).run(ctx) })
+	if r.plan.mood != gentle {
+		start(func() error { return (&storm{w: r.world, r: r.plan.die("storm")}).run(faults) })
+	}
 	fed := make(chan struct{})
 	start(func() error {
 		defer close(fed)
@@ -172,7 +176,10 @@ func (r *run) judge(seed uint64, recovery time.Duration, o Options) (*judge.Resu
 	c.Promise.Once = r.set.delivery == "exactly_once"
 	c.Promise.Settle = settle
 	res := &judge.Result{Seed: seed, Scenario: r.scenario.name, Delivery: r.set.delivery, Records: len(c.Sent), Verdict: judge.Judge(c),
-		Faults: r.tally.Faults, Halts: r.tally.Halts, Recovery: recovery}
+		Mood: r.plan.mood.String(), Faults: r.tally.Faults, Halts: r.tally.Halts, Repairs: r.tally.Repairs, Recovery: recovery}
+	if r.plan.mood != wild {
+		res.Unfounded = res.Repairs
+	}
 	if !res.Failed() && res.Verdict.Undelivered == 0 {
 		return res, nil
 	}
@@ -241,7 +248,7 @@ func (r *run) write(res *judge.Result, c *judge.Case, dir string) error {
 	}
 	defer f.Close()
 	res.Trace = f.Name()
-	fmt.Fprintf(f, "seed %d, scenario %s, %+v\n", res.Seed, res.Scenario, r.set)
+	fmt.Fprintf(f, "seed %d, scenario %s, mood %s, %+v\n", res.Seed, res.Scenario, res.Mood, r.set)
 	for _, line := range res.Verdict.Findings {
 		fmt.Fprintln(f, line)
 	}

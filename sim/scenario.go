@@ -88,11 +88,12 @@ pipelines:
 `
 
 // load writes the configuration of a run into dir and reads it as a user's is read.
-func (s *scenario) load(dir string, set settings) (*config.Config, error) {
-	file := filepath.Join(dir, s.name+".yaml")
+func (s *scenario) load(dir string, seed uint64, set settings) (*config.Config, error) {
+	file := filepath.Join(dir, fmt.Sprintf("seed-%d.yaml", seed))
 	text := fmt.Sprintf(layout, brokerPort, redisAddr, s.name, set.delivery, set.workers, set.interval, set.poll, s.steps)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
+	defer os.Remove(file)
 	return config.Load(config.Options{Paths: []string{file}})
 }

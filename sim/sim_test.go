@@ -47,7 +47,7 @@ func TestEveryPromiseIsKeptWhateverFails(t *testing.T) {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 		})
-		t.Logf("seed %d: %s, %s, %d records, recovered in %v, %d repeated, %d undelivered; %s", seed, r.Scenario, r.Delivery, r.Records,
+		t.Logf("seed %d: %s, %s, %s, %d records, recovered in %v, %d repeated, %d undelivered; %s", seed, r.Scenario, r.Mood, r.Delivery, r.Records,
 			r.Recovery, r.Verdict.Repeated, r.Verdict.Undelivered, judge.Describe(r.Faults))
 		if results != nil {
 			if err := results.Encode(r); err != nil {
@@ -55,8 +55,8 @@ func TestEveryPromiseIsKeptWhateverFails(t *testing.T) {
 			}
 		}
 		if r.Failed() {
-			t.Errorf("seed %d failed, recovered in %v; everything about it is in %s; again: go test -tags synctests ./sim -sim.from %d -sim.runs 1 -sim.dir .\n%s\n%s",
-				seed, r.Recovery, r.Trace, seed, strings.Join(r.Verdict.Findings, "\n"), strings.Join(r.Halts, "\n"))
+			t.Errorf("seed %d failed, recovered in %v, %d repairs without a loss; everything about it is in %s; again: go test -tags synctests ./sim -sim.from %d -sim.runs 1 -sim.dir .\n%s\n%s",
+				seed, r.Recovery, r.Unfounded, r.Trace, seed, strings.Join(r.Verdict.Findings, "\n"), strings.Join(r.Halts, "\n"))
 		}
 	}
 }

@@ -20,20 +20,21 @@ type storm struct {
 
 // gale is one kind of fault.
 type gale struct {
-	name   string
-	weight int
-	strike func(*storm, context.Context) error
+	name    string
+	weight  int
+	strike  func(*storm, context.Context) error
+	forgets bool // Redis loses something
 }
 
 // weather are the faults and how often they come.
 var weather = []gale{
-	{"snapshot", 8, (*storm).snapshot},
-	{"rollback", 6, (*storm).rollback},
-	{"flush", 4, (*storm).flush},
-	{"redis away", 4, (*storm).away},
-	{"redis refuses", 4, (*storm).refuses},
-	{"kafka error", 16, (*storm).kafkaError},
-	{"rebalance", 8, (*storm).rebalance},
+	{name: "snapshot", weight: 8, strike: (*storm).snapshot},
+	{name: "rollback", weight: 6, strike: (*storm).rollback, forgets: true},
+	{name: "flush", weight: 4, strike: (*storm).flush, forgets: true},
+	{name: "redis away", weight: 4, strike: (*storm).away},
+	{name: "redis refuses", weight: 4, strike: (*storm).refuses},
+	{name: "kafka error", weight: 16, strike: (*storm).kafkaError},
+	{name: "rebalance", weight: 8, strike: (*storm).rebalance},
 }
 
 const stormEvery = 20 * time.Second // on average
@@ -47,7 +48,7 @@ func (s *storm) run(ctx context.Context) error {
 		case <-time.After(time.Duration(s.r.Int64N(int64(2 * stormEvery)))):
 		}
 		s.end()
-		k := pick(s.r, weather, func(g gale) int { return g.weight })
+		k := pick(s.r, weather, s.weight)
 		s.w.trace.add("storm", "FAULT %s", k.name)
 		s.w.tally.storm(k.name)
 		s.w.trouble(0)
@@ -55,6 +56,14 @@ func (s *storm) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// weight is how often a fault comes in this mood.
+func (s *storm) weight(g gale) int {
+	if s.w.plan.mood == faithful && g.forgets {
+		return 0
+	}
+	return g.weight
 }
 
 func (s *storm) end() {

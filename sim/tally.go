@@ -1,12 +1,28 @@
 package sim
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
 // tally counts faults and halts. Safe for concurrent use.
 type tally struct {
 	mu     sync.Mutex
 	Faults map[string]int
 	Halts  []string
+	// Repairs are counted by the sentence that an operator is told them by: they change nothing that can be seen outside.
+	Repairs int
+}
+
+// repaired is in the sentence that tells of a repair.
+const repaired = "was lost and repaired"
+
+func (t *tally) logged(message string) {
+	if strings.Contains(message, repaired) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.Repairs++
+	}
 }
 
 func (t *tally) count(a act) { t.storm(a.String()) }

@@ -74,6 +74,7 @@ func (l logger) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	l.h.w.trace.add(l.h.name, "%s", b.String())
+	l.h.w.tally.logged(r.Message)
 	l.h.logged(r.Message)
 	return nil
 }

@@ -55,7 +55,8 @@ const (
 type Report struct {
 	Runs, Records, Failed, Incomplete                                              int
 	Lost, Duplicated, Misordered, Altered, Foreign, Backwards, Unexcused, Repeated int
-	Halted                                                                         int
+	Halted, Repairs, Unfounded                                                     int
+	Moods                                                                          map[string]int
 	SlowestRecovery                                                                time.Duration
 	Faults                                                                         map[string]int
 	Failures                                                                       []judge.Result
@@ -77,6 +78,9 @@ func (r *Report) add(s *judge.Result) {
 	r.Unexcused += v.Unexcused
 	r.Repeated += v.Repeated
 	r.Halted += len(s.Halts)
+	r.Repairs += s.Repairs
+	r.Unfounded += s.Unfounded
+	r.Moods[s.Mood+" "+s.Delivery]++
 	r.SlowestRecovery = max(r.SlowestRecovery, s.Recovery)
 	for name, n := range s.Faults {
 		r.Faults[name] += n
@@ -97,7 +101,8 @@ func (r *Report) String() string {
 	fmt.Fprintf(&b, "lost %d, duplicated %d, misordered %d, altered %d, foreign %d, commits backwards %d, repeated outside of faults %d, halted %d\n",
 		r.Lost, r.Duplicated, r.Misordered, r.Altered, r.Foreign, r.Backwards, r.Unexcused, r.Halted)
 	fmt.Fprintf(&b, "repeated around faults %d (at least once); undelivered in %d runs; slowest recovery %v\n", r.Repeated, r.Incomplete, r.SlowestRecovery)
-	fmt.Fprintf(&b, "faults: %s\n", judge.Describe(r.Faults))
+	fmt.Fprintf(&b, "repairs of state %d, of which %d where nothing was lost\n", r.Repairs, r.Unfounded)
+	fmt.Fprintf(&b, "faults: %s\nworlds: %s\n", judge.Describe(r.Faults), judge.Describe(r.Moods))
 	for _, f := range r.Failures {
 		fmt.Fprintf(&b, "seed %d (%s, %s) failed: %s\n  again: go run ./sim/cmd/sim -from %d -runs 1\n", f.Seed, f.Scenario, f.Delivery, f.Trace, f.Seed)
 	}
@@ -115,7 +120,7 @@ func Run(ctx context.Context, j Job) (*Report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	begin := time.Now()
-	r := &Report{Faults: map[string]int{}}
+	r := &Report{Faults: map[string]int{}, Moods: map[string]int{}}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	next, errs := j.From, []error(nil)
