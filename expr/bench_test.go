@@ -35,3 +35,14 @@ func BenchmarkPathBytes(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkValidate(b *testing.B) {
+	b.ReportAllocs()
+	r := rec(string(quake))
+	for b.Loop() {
+		r.JSON = 0
+		if err := validate(r, 128); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

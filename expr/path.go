@@ -2,6 +2,7 @@
 package expr
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strconv"
@@ -198,13 +199,7 @@ func validate(r *stream.Record, depth int) error {
 // shallow says that v nests no deeper than most, counting brackets wherever they stand; only where that fails are
 // strings skipped.
 func shallow(v []byte, most int) bool {
-	opens := 0
-	for _, c := range v {
-		if c == '{' || c == '[' {
-			opens++
-		}
-	}
-	if opens <= most {
+	if len(v) <= most || bytes.Count(v, []byte("{"))+bytes.Count(v, []byte("[")) <= most {
 		return true
 	}
 	depth, inString := 0, false
