@@ -168,7 +168,7 @@ func (r *rig) drain(p *process.Process) error {
 	return nil
 }
 
-// drainAll drains what runs, all at once, as the end of a run.
+// drainAll drains what runs, one after the other.
 func (r *rig) drainAll() error {
 	var errs []error
 	for _, p := range slices.Clone(r.instances) {
