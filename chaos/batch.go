@@ -8,13 +8,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
 
 // Batch is some scenarios, run one after the other on servers of their own.
 type Batch struct {
-	Scenarios string // names, separated by commas; all, or list
+	Scenarios string // names, separated by commas; all; list shows them, table writes only the table anew
 	Seed      uint64
 	Runs      int // of each
 	Scale     float64
@@ -31,11 +32,18 @@ func (b Batch) Run(ctx context.Context) (sound bool, err error) {
 	if b.Soak > 0 {
 		kinds, b.Scenarios = []Kind{{"soak", "", func(seed uint64, _ float64) Scenario { return Soak(seed, b.Soak) }}}, "all"
 	}
-	if b.Scenarios == "list" {
-		for _, k := range Kinds {
+	switch chosen, err := choose(kinds, b.Scenarios); {
+	case err != nil:
+		return false, err
+	case b.Scenarios == "list":
+		for _, k := range kinds {
 			fmt.Fprintf(b.Talk, "%-12s %s\n", k.Name, k.What)
 		}
 		return true, nil
+	case b.Scenarios == "table":
+		return true, WriteTables(b.Results)
+	default:
+		kinds = chosen
 	}
 	dir, err := os.MkdirTemp("", "streamproc-chaos-")
 	if err != nil {
@@ -48,9 +56,6 @@ func (b Batch) Run(ctx context.Context) (sound bool, err error) {
 	}
 	sound = true
 	for _, k := range kinds {
-		if b.Scenarios != "all" && !contains(b.Scenarios, k.Name) {
-			continue
-		}
 		for i := range max(b.Runs, 1) {
 			r, err := b.one(ctx, k, b.Seed+uint64(i), filepath.Join(dir, fmt.Sprintf("%s-%d", k.Name, i+1)))
 			if err != nil {
@@ -67,13 +72,22 @@ func (b Batch) Run(ctx context.Context) (sound bool, err error) {
 	return sound, errors.Join(err, WriteTables(b.Results))
 }
 
-func contains(names, name string) bool {
-	for _, n := range strings.Split(names, ",") {
-		if strings.TrimSpace(n) == name {
-			return true
-		}
+// choose finds the scenarios that are named.
+func choose(kinds []Kind, names string) (chosen []Kind, err error) {
+	if names == "list" || names == "table" {
+		return nil, nil
 	}
-	return false
+	if names == "all" {
+		return kinds, nil
+	}
+	for _, name := range strings.Split(names, ",") {
+		at := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == name })
+		if at < 0 {
+			return nil, fmt.Errorf("there is no scenario %q: list shows what there is", name)
+		}
+		chosen = append(chosen, kinds[at])
+	}
+	return chosen, nil
 }
 
 // one runs one scenario on fresh servers, and keeps what it found.

@@ -19,6 +19,11 @@ var Kinds = []Kind{
 	{"kill", "SIGKILL 20 times over a million ids, while instances come and go, 1 to 3 to 1", func(seed uint64, scale float64) Scenario {
 		return Kills(seed, scaled(1_000_000, scale), 5000, int(scaled(20, scale)))
 	}},
+	{"kill-dense", "SIGKILL 40 times, so often that the group hardly settles, of one of three instances", func(seed uint64, scale float64) Scenario {
+		s := plain("kill-dense", seed, 800_000, 4000, scale)
+		s.Instances = 3
+		return s.with(scale, Times(40, Kill()))
+	}},
 	{"freeze", "SIGSTOP for 9 to 20 s, and once for 60 s, of one of three instances", func(seed uint64, scale float64) Scenario {
 		s := plain("freeze", seed, 1_000_000, 4500, scale)
 		s.Instances = 3

@@ -59,3 +59,12 @@ func TestAFractionHasAShareOfEveryFault(t *testing.T) {
 		}
 	}
 }
+
+func TestScenariosAreChosenByName(t *testing.T) {
+	if got, err := choose(Kinds, "storm,kill"); err != nil || len(got) != 2 || got[0].Name != "storm" || got[1].Name != "kill" {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := choose(Kinds, "kill,strom"); err == nil {
+		t.Error("a name that is none was taken")
+	}
+}

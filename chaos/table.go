@@ -26,7 +26,7 @@ type row struct {
 	Records                                                   string
 	Lost, Leaked, Repeated, Unexcused, Misordered, Spoilt     int64
 	Recovery, Silence, Settled, Drain                         string
-	RSS                                                       string
+	RSS, RedisPeak                                            string
 	Trouble                                                   int
 	Sound                                                     bool
 }
@@ -115,8 +115,8 @@ func summarise(reports []Report) (p page) {
 func rowOf(runs []Report) row {
 	first := runs[0]
 	w := row{Scenario: first.Scenario, Delivery: first.Delivery, Runs: len(runs), Date: first.Date, Sound: true,
-		Servers: fmt.Sprintf("%d × Kafka, Redis %s", first.Brokers, strings.Join(first.Redis, " "))}
-	var records, rss int64
+		Servers: strings.TrimSpace(fmt.Sprintf("%d × Kafka, Redis %s", first.Brokers, strings.Join(first.Redis, " ")))}
+	var records, rss, redis int64
 	var settled, drain float64
 	var faults []Happened
 	seeds, commits, counts := []string{}, map[string]bool{}, map[string]int{}
@@ -125,7 +125,7 @@ func rowOf(runs []Report) row {
 		w.Lost, w.Leaked, w.Repeated, w.Unexcused = w.Lost+v.Lost, w.Leaked+v.Leaked, w.Repeated+v.Repeated, w.Unexcused+v.Unexcused
 		w.Misordered, w.Spoilt = w.Misordered+v.Misordered, w.Spoilt+v.Altered+v.Foreign+v.Unwanted
 		w.Trouble, w.Sound = w.Trouble+len(r.Trouble), w.Sound && r.Sound()
-		records, rss = records+r.Records, max(rss, r.PeakRSS)
+		records, rss, redis = records+r.Records, max(rss, r.PeakRSS), max(redis, r.RedisPeak)
 		settled, drain = max(settled, r.Settled), max(drain, r.SlowestDrain)
 		seeds, commits[r.Commit] = append(seeds, fmt.Sprint(r.Seed)), true
 		for fault, n := range r.Count() {
@@ -134,7 +134,7 @@ func rowOf(runs []Report) row {
 		faults = append(faults, r.Faults...)
 	}
 	w.Seeds, w.Commits = strings.Join(seeds, ", "), strings.Join(slices.Sorted(maps.Keys(commits)), ", ")
-	w.Records, w.RSS = humanize.Comma(records), humanize.IBytes(uint64(rss))
+	w.Records, w.RSS, w.RedisPeak = humanize.Comma(records), humanize.IBytes(uint64(rss)), humanize.IBytes(uint64(redis))
 	w.Settled, w.Drain = fmt.Sprintf("%.1f s", settled), fmt.Sprintf("%.1f s", drain)
 	var words []string
 	for _, fault := range slices.Sorted(maps.Keys(counts)) {
@@ -198,7 +198,7 @@ func (r Report) String() string {
 		word = "sound"
 	}
 	return fmt.Sprintf("%s: %s, seed %d, %s, %s records in %.0f s; %s\n  lost %d, leaked %d, repeated %d (%d without excuse), misordered %d, spoilt %d\n"+
-		"  recovery %s, silence %s (median, 99 %%, largest); settled %s after the end; slowest drain %s; largest instance %s%s",
+		"  recovery %s, silence %s (median, 99 %%, largest); settled %s after the end; slowest drain %s; largest instance %s, Redis %s%s",
 		word, r.Scenario, r.Seed, r.Delivery, w.Records, r.Seconds, w.Faults, w.Lost, w.Leaked, w.Repeated, w.Unexcused, w.Misordered, w.Spoilt,
-		w.Recovery, w.Silence, w.Settled, w.Drain, w.RSS, strings.Join(append([]string{""}, r.remarks()...), "\n  "))
+		w.Recovery, w.Silence, w.Settled, w.Drain, w.RSS, w.RedisPeak, strings.Join(append([]string{""}, r.remarks()...), "\n  "))
 }

@@ -15,7 +15,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	o := chaos.Batch{Talk: os.Stdout}
-	flag.StringVar(&o.Scenarios, "scenario", "all", "names of scenarios, separated by commas; list shows them")
+	flag.StringVar(&o.Scenarios, "scenario", "all", "names of scenarios, separated by commas; all; list shows them; table only writes the table anew")
 	flag.Uint64Var(&o.Seed, "seed", 1, "of the first run; each further run takes the next")
 	flag.IntVar(&o.Runs, "runs", 1, "of each scenario")
 	flag.Float64Var(&o.Scale, "scale", 1, "of records and faults: less than 1 for a shorter run")
