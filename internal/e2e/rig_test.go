@@ -54,7 +54,7 @@ func newRig(t *testing.T) *rig {
 	if r.kafka == "" || r.redis == "" {
 		t.Fatal("no servers are named: run make test, or go run ./internal/servers/cmd/servers go test ./internal/e2e")
 	}
-	id := fmt.Sprintf("%s-%d", strings.ToLower(t.Name()), time.Now().UnixNano()%1e9)
+	id := fmt.Sprintf("%s-%d", strings.ToLower(strings.ReplaceAll(t.Name(), "/", ".")), time.Now().UnixNano()%1e9)
 	r.in, r.out, r.dlq = id+".in", id+".out", id+".dlq"
 	var err error
 	if r.cl, err = kgo.NewClient(kgo.SeedBrokers(r.kafka)); err != nil {
