@@ -14,6 +14,7 @@ import (
 	"net/http/pprof"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -54,28 +55,44 @@ type Options struct {
 	Version         Version
 }
 
-// Serve listens, tells the address to ready, and serves until ctx ends.
-func Serve(ctx context.Context, o Options, ready func(addr string)) error {
+// Endpoint listens.
+type Endpoint struct {
+	listener net.Listener
+	handler  http.Handler
+}
+
+// Listen takes the address; Serve answers on it.
+func Listen(o Options) (*Endpoint, error) {
 	host, _, err := net.SplitHostPort(o.Listen)
 	if err != nil {
-		return fmt.Errorf("admin.listen: %w", err)
+		return nil, fmt.Errorf("admin.listen: %w", err)
 	}
 	if o.Token == "" && !o.Insecure && !loopback(host) {
-		return fmt.Errorf("admin.listen %s can be reached from outside: set admin.token, or admin.insecure: true", o.Listen)
+		return nil, fmt.Errorf("admin.listen %s can be reached from outside: set admin.token, or admin.insecure: true", o.Listen)
 	}
 	listener, err := net.Listen("tcp", o.Listen)
-	if err != nil {
-		return fmt.Errorf("listening for admin: %w", err)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("admin.listen %s is taken, perhaps by another instance: write admin: { listen: \"127.0.0.1:0\" } for a free port, or another address", o.Listen)
+	case err != nil:
+		return nil, fmt.Errorf("admin.listen: %w", err)
 	}
-	s := &http.Server{Handler: Handler(o), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes}
+	return &Endpoint{listener, Handler(o)}, nil
+}
+
+// Addr is where it listens.
+func (e *Endpoint) Addr() string { return e.listener.Addr().String() }
+
+// Serve answers until ctx ends.
+func (e *Endpoint) Serve(ctx context.Context) error {
+	s := &http.Server{Handler: e.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes}
 	stop := context.AfterFunc(ctx, func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
 		_ = s.Shutdown(end)
 	})
 	defer stop()
-	ready(listener.Addr().String())
-	if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving admin: %w", err)
 	}
 	return nil

@@ -17,25 +17,20 @@ const patience = 10 * time.Second
 func serve(t *testing.T, o Options) string {
 	t.Helper()
 	o.Listen = "127.0.0.1:0"
+	endpoint, err := Listen(o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	addr, ended := make(chan string, 1), make(chan error, 1)
-	go func() { ended <- Serve(ctx, o, func(a string) { addr <- a }) }()
+	ended := make(chan error, 1)
+	go func() { ended <- endpoint.Serve(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("serving: %v", err)
 		}
 	})
-	select {
-	case a := <-addr:
-		return "http://" + a
-	case err := <-ended:
-		ended <- nil
-		t.Fatal(err)
-	case <-time.After(patience):
-		t.Fatal("it does not listen")
-	}
-	return ""
+	return "http://" + endpoint.Addr()
 }
 
 func options() Options {
@@ -138,7 +133,15 @@ func TestProfilesOnlyWhenAskedFor(t *testing.T) {
 func TestOpenToTheWorldWithoutTokenIsAnError(t *testing.T) {
 	o := options()
 	o.Listen = "0.0.0.0:0"
-	if err := Serve(t.Context(), o, func(string) {}); err == nil || !strings.Contains(err.Error(), "admin.token") {
+	if _, err := Listen(o); err == nil || !strings.Contains(err.Error(), "admin.token") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestATakenAddressIsAnErrorWithARemedy(t *testing.T) {
+	o := options()
+	o.Listen = strings.TrimPrefix(serve(t, o), "http://")
+	if _, err := Listen(o); err == nil || !strings.Contains(err.Error(), `is taken, perhaps by another instance: write admin: { listen: "127.0.0.1:0" }`) {
 		t.Errorf("%v", err)
 	}
 }

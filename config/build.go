@@ -4,10 +4,12 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/streamproc/streamproc/expr"
+	"gopkg.in/yaml.v3"
 )
 
 // builder turns the nodes of all files into a Config. References are resolved after everything has a name.
@@ -20,7 +22,7 @@ type builder struct {
 	retry  Retry
 	limits PluginLimits
 
-	names struct{ kafka, redis, plugins, pipelines map[string]bool }
+	names struct{ kafka, redis, plugins, pipelines map[string]at }
 }
 
 func newBuilder(l *loading) *builder {
@@ -31,8 +33,8 @@ func newBuilder(l *loading) *builder {
 		retry:  Retry{Attempts: 5, Min: 100 * time.Millisecond, Max: 10 * time.Second},
 		limits: PluginLimits{MemoryBytes: 32 << 20, OutputBytes: 4 << 20, Outputs: 1000, LogLines: 100, Traps: 100, Structure: "default"},
 	}
-	for _, m := range []*map[string]bool{&b.names.kafka, &b.names.redis, &b.names.plugins, &b.names.pipelines} {
-		*m = map[string]bool{}
+	for _, m := range []*map[string]at{&b.names.kafka, &b.names.redis, &b.names.plugins, &b.names.pipelines} {
+		*m = map[string]at{}
 	}
 	return b
 }
@@ -68,8 +70,8 @@ func (b *builder) settings() settings {
 func (b *builder) version(to *string) value {
 	v := word(to, "1")
 	v.number, v.read = &[2]int64{1, 1}, func(a at) {
-		if v := a.text(); v != "1" {
-			a.fail(unknownWord, "write version: 1", "this build reads version 1 only, not %q", v)
+		if v := a.scalar(); v != nil && *v != "1" {
+			a.fail(unknownWord, "write version: 1", "this build reads version 1 only, not %q", *v)
 		}
 		delete(a.r.set, a.path) // each file has one
 	}
@@ -126,11 +128,7 @@ func (b *builder) kafka(name string) value {
 }
 
 func addresses(to *[]string) value {
-	return list(func() value { return address(to) }).then(func(a at) {
-		if len(*to) == 0 && len(a.node.Content) == 0 {
-			a.fail(missing, "name at least one host:port", "the list is empty")
-		}
-	})
+	return list(func() value { return address(to) }).then(notEmpty("name at least one host:port"))
 }
 
 func tls(to **TLS) value {
@@ -264,7 +262,7 @@ func (b *builder) admin() value {
 	c := &b.cfg.Admin
 	return object(func() settings {
 		return settings{
-			{name: "listen", doc: "Where it listens. Port 0 takes a free one, for several instances on one host.", value: text(&c.Listen)},
+			{name: "listen", doc: "Where it listens. Port 0 takes a free one, for several instances on one host.", value: listenAddress(&c.Listen)},
 			{name: "token", doc: "What a client must send as `Authorization: Bearer TOKEN`, but for the health of the process.", value: secret(&c.Token)},
 			{name: "debug", doc: "Serves profiles below `/debug/pprof`.", value: boolean(&c.Debug)},
 			{name: "insecure", doc: "Allows an address that can be reached from outside without a token.", value: boolean(&c.Insecure)},
@@ -276,13 +274,23 @@ func (b *builder) admin() value {
 	}).then(func(a at) {
 		host, _, err := net.SplitHostPort(c.Listen)
 		switch {
-		case err != nil:
-			a.fail(wrongKind, "write 127.0.0.1:7480", "listen %q is no address", c.Listen)
-		case loopback(host) || c.Token != "":
+		case err != nil, loopback(host), c.Token != "":
 		case c.Insecure:
 			a.warn(openAdmin, "set token", "%s can be reached from outside, and no token is asked for", c.Listen)
 		default:
 			a.fail(conflict, "set token, or insecure: true", "%s can be reached from outside, and no token is asked for", c.Listen)
+		}
+	})
+}
+
+func listenAddress(to *string) value {
+	return special("host:port", "127.0.0.1:7480", *to, "", func(a at) {
+		if *to = a.nonempty(); *to == "" {
+			return
+		}
+		_, port, err := net.SplitHostPort(*to)
+		if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
+			a.fail(wrongKind, "write 127.0.0.1:7480, or 127.0.0.1:0 for a free port", "%q is no address", *to)
 		}
 	})
 }
@@ -312,9 +320,13 @@ func topics(to *[]string) value {
 			}
 			*to = append(*to, name)
 		})
-	}).then(func(a at) {
-		if len(a.node.Content) == 0 && !a.isMapping() && a.node.Value == "" {
-			a.fail(missing, "name at least one", "the list is empty")
+	}).then(notEmpty("name at least one topic"))
+}
+
+func notEmpty(hint string) func(at) {
+	return func(a at) {
+		if a.node.Kind == yaml.SequenceNode && len(a.node.Content) == 0 {
+			a.fail(missing, hint, "the list is empty")
 		}
-	})
+	}
 }

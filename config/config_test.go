@@ -167,13 +167,38 @@ func TestSecretsDoNotShow(t *testing.T) {
 	}
 }
 
+// Whatever is written, and whatever is set on the command line, the loader ends, with problems that can be shown.
 func FuzzLoad(f *testing.F) {
-	f.Add(complete)
-	f.Add("version: 1\npipelines: {p: {source: {topics: [*a]}}}")
-	f.Fuzz(func(t *testing.T, text string) {
-		if strings.Contains(text, "${file:") {
-			return
+	f.Add(complete, "pipelines.accept.workers=4")
+	f.Add(complete, "pipelines.accept.steps[1].dedup={key: $.x}")
+	f.Add("version: 1\npipelines: {p: {source: {topics: [*a]}}}", "a[0]=1")
+	f.Add("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]", "c[0][1]=[")
+	f.Add("version: 1\nresources: { redis: { r: { addrs: ['${A:-b}:1'], password: \"${P:?no}\" } } }", "resources.redis.r.password=x")
+	for _, m := range mistakes {
+		f.Add(strings.Replace(complete, m.old, m.new, 1), "=")
+	}
+	f.Fuzz(func(t *testing.T, text, set string) {
+		if strings.Contains(text+set, "${file:") {
+			return // it would read what is here
 		}
-		_, _ = load(t, text, nil) // no panic
+		file := filepath.Join(t.TempDir(), "p.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := Load(Options{Paths: []string{file}, Set: []string{set}, LookupEnv: noEnvironment})
+		var problems Problems
+		switch {
+		case errors.As(err, &problems) && problems.Invalid():
+		case err == nil && len(cfg.Pipelines) > 0:
+			problems = cfg.Warnings
+		default:
+			t.Fatalf("neither a configuration nor problems: %v, %v", cfg, err)
+		}
+		for _, p := range problems {
+			if p.Line < 1 || p.Column < 1 || p.Message == "" {
+				t.Errorf("a problem without a place: %+v", p)
+			}
+		}
+		_ = problems.Text(true) + problems.JSON() + problems.GitHub() + problems.SARIF()
 	})
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -25,9 +26,9 @@ func (r *reader) interpolate(a at) {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			r.interpolate(at{r, n.Content[i+1], n.Content[i], strings.TrimPrefix(a.path+"."+n.Content[i].Value, ".")})
 		}
-	case yaml.DocumentNode, yaml.SequenceNode:
-		for _, c := range n.Content {
-			r.interpolate(at{r, c, nil, a.path})
+	case yaml.SequenceNode:
+		for i, c := range n.Content {
+			r.interpolate(at{r, c, nil, fmt.Sprintf("%s[%d]", a.path, i)})
 		}
 	case yaml.ScalarNode:
 		if strings.Contains(n.Value, "${") {
@@ -40,7 +41,11 @@ func (r *reader) scalar(a at) {
 	if m := wholeFile.FindStringSubmatch(a.node.Value); m != nil {
 		name := a.relative(r.substitute(a, m[1]))
 		content, err := readBounded(name, maxValueBytes)
+		if r.broken[a.node] {
+			return
+		}
 		if err != nil {
+			r.broken[a.node] = true
 			a.fail(unknownVariable, "the path is relative to this file", "reading the file that the value names: %v", err)
 			return
 		}
@@ -69,11 +74,14 @@ func (r *reader) substitute(a at, s string) string {
 	var missing *template.MissingRequiredError
 	switch {
 	case undefined:
+		r.broken[a.node] = true
 		return s
 	case errors.As(err, &missing):
+		r.broken[a.node] = true
 		a.fail(unknownVariable, "set it", "%s: %s", missing.Variable, missing.Reason)
 		return s
 	case err != nil || strings.Contains(out, "${") && !strings.Contains(s, "$${"):
+		r.broken[a.node] = true
 		a.fail(unknownVariable, "write ${NAME}, ${NAME:-default}, ${NAME:?message} or, as the whole value, ${file:PATH}; $${ stands for a literal ${", "the reference cannot be read")
 		return s
 	}

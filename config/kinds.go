@@ -275,11 +275,12 @@ func field(to *string) value {
 			return
 		}
 		if _, err := expr.ParsePath(*v); err != nil {
-			hint := ""
+			hint, message := "", err.Error()
 			if plainName.MatchString(*v) {
+				message, _, _ = strings.Cut(message, ": use ")
 				hint = fmt.Sprintf("write $.%s for a field of the value, header:%s for a header", *v, *v)
 			}
-			a.fail(wrongField, hint, "%v", err)
+			a.fail(wrongField, hint, "%s", message)
 		}
 		*to = *v
 	}}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,13 +33,9 @@ func Load(o Options) (*Config, error) {
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
 	}
-	names, err := expand(o.Paths)
-	if err != nil {
-		return nil, err
-	}
 	l := &loading{lookup: o.LookupEnv, set: map[string]at{}, given: map[*yaml.Node]string{}}
 	var files []at
-	for _, name := range names {
+	for _, name := range l.expand(o.Paths) {
 		if root := l.parse(name); root != nil {
 			files = append(files, *root)
 		}
@@ -60,41 +57,60 @@ func Load(o Options) (*Config, error) {
 	return b.cfg, nil
 }
 
-func expand(paths []string) ([]string, error) {
-	var files []string
+// expand lists the files of folders in their place.
+func (l *loading) expand(paths []string) (files []string) {
 	for _, p := range paths {
-		info, err := os.Stat(p)
+		found, err := yamlFiles(p)
 		if err != nil {
-			return nil, fmt.Errorf("reading the configuration: %w", err)
-		}
-		if !info.IsDir() {
-			files = append(files, p)
+			problem := wholeFileProblem(p, unreadable, "it cannot be read: "+cause(err))
+			problem.Hint = "name the configuration with -c FILE, or -c FOLDER"
+			l.problems = append(l.problems, problem)
 			continue
 		}
-		found, err := filepath.Glob(filepath.Join(p, "*.yaml"))
-		if err != nil {
-			return nil, fmt.Errorf("listing %s: %w", p, err)
-		}
-		if len(found) == 0 {
-			return nil, fmt.Errorf("%s holds no *.yaml", p)
-		}
-		slices.Sort(found)
 		files = append(files, found...)
 	}
-	if len(files) == 0 {
-		return nil, errors.New("no configuration was named: use -c FILE")
+	return files
+}
+
+// yamlFiles are a file itself, or the *.yaml of a folder by name.
+func yamlFiles(path string) (files []string, err error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return []string{path}, err
 	}
-	return files, nil
+	entries, err := os.ReadDir(path)
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".yaml") {
+			files = append(files, filepath.Join(path, e.Name()))
+		}
+	}
+	if err == nil && len(files) == 0 {
+		err = errors.New("the folder holds no *.yaml")
+	}
+	return files, err
+}
+
+// cause is an error of the system without the path, which is told already.
+func cause(err error) string {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err.Error()
+	}
+	return err.Error()
 }
 
 // parse reads one file into nodes, or notes why not.
 func (l *loading) parse(file string) *at {
 	content, err := readBounded(file, maxFileBytes)
 	if err != nil {
-		l.problems = append(l.problems, wholeFileProblem(file, unreadable, err.Error()))
+		l.problems = append(l.problems, wholeFileProblem(file, unreadable, "it cannot be read: "+cause(err)))
 		return nil
 	}
-	r := &reader{loading: l, file: file, lines: strings.Split(content, "\n"), interpolated: map[*yaml.Node]bool{}, files: map[*yaml.Node]string{}}
+	if p := unreadableText(file, content); p != nil {
+		l.problems = append(l.problems, *p)
+		return nil
+	}
+	r := &reader{loading: l, file: file, lines: strings.Split(content, "\n"), interpolated: map[*yaml.Node]bool{}, broken: map[*yaml.Node]bool{}, files: map[*yaml.Node]string{}}
 	var doc, more yaml.Node
 	d := yaml.NewDecoder(strings.NewReader(content))
 	err = d.Decode(&doc)

@@ -10,7 +10,7 @@ import (
 type pipelineReader struct {
 	*builder
 	p     *Pipeline
-	names map[string]bool // of sinks
+	names map[string]at // of sinks
 	sinks map[string]*Sink
 	used  map[*Sink]bool
 	steps []at // where the steps of the pipeline stand
@@ -36,7 +36,7 @@ func (b *builder) pipeline(name string) value {
 	p.Source.Kafka = only(b.cfg.Kafka)
 	p.DLQ = &Sink{Name: "dlq", Kafka: p.Source.Kafka, Topic: name + ".dlq", Compression: "none", Linger: defaultLinger}
 	b.cfg.Pipelines = append(b.cfg.Pipelines, p)
-	r := &pipelineReader{builder: b, p: p, names: map[string]bool{}, sinks: map[string]*Sink{}, used: map[*Sink]bool{}}
+	r := &pipelineReader{builder: b, p: p, names: map[string]at{}, sinks: map[string]*Sink{}, used: map[*Sink]bool{}}
 	return object(r.settings).then(r.check)
 }
 
@@ -58,7 +58,11 @@ func (r *pipelineReader) settings() settings {
 		{name: "workers", doc: "How many members of the consumer group this process is. Each owns whole partitions, instances of the plugins and checkpoints.", value: count(&p.Workers, 1, 256)},
 		{name: "commit_interval", doc: "How often there is a checkpoint.", value: duration(&p.CommitInterval, minCommitInterval, time.Minute).because("a commit takes some milliseconds of the brokers, and they pace transactions at 20ms")},
 		{name: "source", doc: "What is read.", need: "add source: { topics: [NAME] }", value: r.source()},
-		{name: "sinks", doc: "What is written, by name. Without a route there is one, besides side sinks.", need: "add sinks: { out: { topic: NAME } }", value: named(r.names, r.namedSink).then(func(a at) { r.where = a })},
+		{name: "sinks", doc: "What is written, by name. Without a route there is one, besides side sinks.", need: "add sinks: { out: { topic: NAME } }", value: named(r.names, r.namedSink).then(func(a at) {
+			if a.isMapping() {
+				r.where = a
+			}
+		})},
 		{name: "dlq", doc: "Where records go that cannot be processed, with the reason in their headers.", value: r.sink(p.DLQ).then(func(a at) { r.dead = a }).orElse(noDeadLetters())},
 		{name: "steps", doc: "What happens to a record, one after the other.", value: list(func() value { return r.step(&p.Steps, true) })},
 		{name: "record_limits", doc: "What a record may be; one beyond it goes to the dead letters.", value: recordLimits(&p.Limits)},

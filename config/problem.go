@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
@@ -54,33 +55,54 @@ type Problem struct {
 	width    int      // of what is wrong, for the caret
 }
 
-func (p Problem) String() string {
+func (p Problem) String() string { return p.text(plain) }
+
+// paint is how parts of a problem are coloured on a terminal: what comes before each, and after it.
+type paint struct{ place, warning, caret, end string }
+
+var (
+	plain    paint
+	coloured = paint{place: "\x1b[1m", warning: "\x1b[33m", caret: "\x1b[31m", end: "\x1b[0m"}
+)
+
+func (p Problem) text(c paint) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s:%d:%d: %s", p.File, p.Line, p.Column, p.Sentence())
+	fmt.Fprintf(&b, "%s%s:%d:%d:%s ", c.place, p.File, p.Line, p.Column, c.end)
+	if p.Severity == severityWarning {
+		b.WriteString(c.warning + "warning:" + c.end + " ")
+	}
+	b.WriteString(p.Sentence())
 	if p.source != "" {
-		fmt.Fprintf(&b, "\n%5d | %s\n      | %s^%s", p.Line, p.source, p.pad(), strings.Repeat("~", p.tail()))
+		line, column := window([]rune(printable(p.source)), p.Column)
+		fmt.Fprintf(&b, "\n%5d | %s\n      | %s%s^%s%s", p.Line, string(line), pad(line, column), c.caret, strings.Repeat("~", p.tail(line, column)), c.end)
 	}
 	return b.String()
 }
 
-// Sentence is the problem without its place in a file.
+// Sentence names the setting, what is wrong with it, and the remedy.
 func (p Problem) Sentence() string {
-	var b strings.Builder
-	if p.Severity == severityWarning {
-		b.WriteString("warning: ")
-	}
+	text := p.Message
 	if p.Path != "" {
-		b.WriteString(p.Path + ": ")
+		text = p.Path + ": " + text
 	}
-	b.WriteString(p.Message)
 	if p.Hint != "" {
-		fmt.Fprintf(&b, " (%s)", p.Hint)
+		text += " (" + p.Hint + ")"
 	}
-	return b.String()
+	return printable(text)
+}
+
+// printable is text that cannot control a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\t' && !unicode.IsPrint(r) {
+			return '·'
+		}
+		return r
+	}, text)
 }
 
 // secretInLine finds what stands behind a name that is one of a secret.
-var secretInLine = regexp.MustCompile(`(?i)(pass|token|secret|credential)([a-z_]*["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s,}\]][^,}\]]*)`)
+var secretInLine = regexp.MustCompile(`(?i)(pass|token|secret|credential)([a-z_]*["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s,}\]]+( +[^\s,}\]]+)*)`)
 
 // masked is a line of a file to show: a secret that stands in it is not.
 func masked(line string) string {
@@ -93,13 +115,24 @@ func masked(line string) string {
 	})
 }
 
+// shownColumns is how much of a long line is shown on either side of what is wrong.
+const shownColumns = 100
+
+// window is the part of a line that is shown, and the column in it.
+func window(line []rune, column int) ([]rune, int) {
+	if from := column - 1 - shownColumns; from > 0 && from < len(line) {
+		line, column = append([]rune("…"), line[from:]...), shownColumns+2
+	}
+	if to := column + shownColumns; to < len(line) {
+		line = append(slices.Clone(line[:to]), '…')
+	}
+	return line, column
+}
+
 // pad brings the caret below what is wrong: tabs stay tabs, whatever their width.
-func (p Problem) pad() string {
+func pad(line []rune, column int) string {
 	var b strings.Builder
-	for i, r := range []rune(p.source) {
-		if i >= p.Column-1 {
-			break
-		}
+	for _, r := range line[:min(max(column-1, 0), len(line))] {
 		if r != '\t' {
 			r = ' '
 		}
@@ -109,19 +142,26 @@ func (p Problem) pad() string {
 }
 
 // tail is how long the caret's tail is: at most to the end of the line.
-func (p Problem) tail() int {
-	return max(min(p.width, len([]rune(p.source))-p.Column+1)-1, 0)
+func (p Problem) tail(line []rune, column int) int {
+	return max(min(p.width, len(line)-column+1)-1, 0)
 }
 
 // Problems are all those of a configuration, in the order of the files. As an error they say that it cannot be used.
 type Problems []Problem
 
-func (e Problems) Error() string {
-	lines := make([]string, len(e))
-	for i, p := range e {
-		lines[i] = p.String()
+func (e Problems) Error() string { return strings.TrimSuffix(e.Text(false), "\n") }
+
+// Text renders the problems for people: each with its line and a caret below what is wrong.
+func (e Problems) Text(colours bool) string {
+	c := plain
+	if colours {
+		c = coloured
 	}
-	return strings.Join(lines, "\n")
+	var b strings.Builder
+	for _, p := range e {
+		b.WriteString(p.text(c) + "\n")
+	}
+	return b.String()
 }
 
 // JSON renders the problems for programs, one object a line.
@@ -139,16 +179,9 @@ func (e Problems) JSON() string {
 func (e Problems) GitHub() string {
 	var b strings.Builder
 	for _, p := range e {
-		message := p.Message
-		if p.Path != "" {
-			message = p.Path + ": " + message
-		}
-		if p.Hint != "" {
-			message += " (" + p.Hint + ")"
-		}
 		data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 		property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
-		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d::%s\n", p.Severity, property.Replace(p.File), p.Line, p.Column, data.Replace(message))
+		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d::%s\n", p.Severity, property.Replace(p.File), p.Line, p.Column, data.Replace(p.Sentence()))
 	}
 	return b.String()
 }
@@ -168,8 +201,11 @@ func (e Problems) sorted() Problems {
 // meant finds what a word may have been meant to be.
 func meant(word string, known []string) string {
 	best, least := "", 3
+	if len(word) < 4 { // two other letters make another word
+		least = 2
+	}
 	for _, k := range known {
-		if d := levenshtein.ComputeDistance(strings.ToLower(word), strings.ToLower(k)); d < min(least, max(len(k), 2)) {
+		if d := levenshtein.ComputeDistance(strings.ToLower(word), strings.ToLower(k)); d < least {
 			best, least = k, d
 		}
 	}

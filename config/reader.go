@@ -27,6 +27,7 @@ type reader struct {
 	lines        []string
 	nodes        int
 	interpolated map[*yaml.Node]bool   // the value comes from the environment or a file
+	broken       map[*yaml.Node]bool   // the value cannot be had, and that has been said
 	files        map[*yaml.Node]string // the file that the value comes from
 }
 
@@ -77,6 +78,10 @@ func (a at) entries() (map[string]entry, bool) {
 	found := map[string]entry{}
 	for i := 0; i+1 < len(a.node.Content); i += 2 {
 		k, v := a.node.Content[i], a.node.Content[i+1]
+		if k.Kind != yaml.ScalarNode {
+			at{a.r, k, nil, a.path}.fail(wrongKind, "", "a name is wanted before the colon, not %s", what(k))
+			continue
+		}
 		path := strings.TrimPrefix(a.path+"."+k.Value, ".")
 		e := entry{at{a.r, k, nil, path}, at{a.r, v, k, path}}
 		if first, there := found[k.Value]; there {
@@ -98,7 +103,11 @@ func inOrder(entries map[string]entry) []entry {
 // each visits the items of a list.
 func (a at) each(visit func(at)) {
 	if a.node.Kind != yaml.SequenceNode {
-		a.fail(wrongKind, "put it in brackets: [ … ]", "want a list, not %s", what(a.node))
+		hint := ""
+		if a.node.Kind == yaml.ScalarNode && a.node.Value != "" {
+			hint = "write [" + a.node.Value + "]"
+		}
+		a.fail(wrongKind, hint, "want a list, not %s", what(a.node))
 		return
 	}
 	for i, n := range a.node.Content {
@@ -120,6 +129,9 @@ func what(n *yaml.Node) string {
 
 // scalar is a single value; nil: it is none, and that has been said.
 func (a at) scalar() *string {
+	if a.r.broken[a.node] {
+		return nil
+	}
 	if a.node.Kind != yaml.ScalarNode || a.node.ShortTag() == "!!null" {
 		a.fail(wrongKind, "", "want a single value, not %s", what(a.node))
 		return nil

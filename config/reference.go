@@ -156,7 +156,7 @@ func (w *referenceWriter) sections(v value, path, about string) {
 	}
 	table := tableOf(v)
 	if first, there := w.first[table]; there {
-		fmt.Fprintf(w, "As [%s](#%s).\n", first, anchor(first))
+		fmt.Fprintf(w, "As [%s](#%s).\n", first, headingLink(first))
 		return
 	}
 	w.first[table] = title
@@ -192,7 +192,7 @@ func tableOf(v value) string {
 
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 
-// anchor is what a heading is called in a link.
-func anchor(heading string) string {
+// headingLink is what a heading is called in a link.
+func headingLink(heading string) string {
 	return strings.NewReplacer(".", "", "[", "", "]", "", " ", "-").Replace(strings.ToLower(heading))
 }

@@ -65,6 +65,7 @@ func (s settings) read(only []string, all ...at) bool {
 		for name, e := range written[i] {
 			if !slices.ContainsFunc(s, func(x setting) bool { return x.name == name }) {
 				e.key.fail(unknownKey, meant(name, s.names()), "unknown key")
+				only = nil // it may have been one of them
 			}
 		}
 	}
@@ -164,17 +165,17 @@ func list(item func() value) value {
 }
 
 // named is a mapping from names that people choose. taken holds them: all files share them.
-func named(taken map[string]bool, item func(name string) value) value {
+func named(taken map[string]at, item func(name string) value) value {
 	return value{shape{kind: "mapping of names", named: true, item: func() value { return item(anyName) }}, func(a at) {
 		entries, _ := a.entries()
 		for _, e := range inOrder(entries) {
 			name := e.key.node.Value
 			checkName(e.key, name)
-			if taken[name] {
-				e.key.fail(twice, "give it another name", "%s is there twice", name)
+			if first, there := taken[name]; there {
+				e.key.fail(twice, "give it another name", "%s is there twice, first in line %d of %s", name, first.node.Line, first.r.file)
 				continue
 			}
-			taken[name] = true
+			taken[name] = e.key
 			item(name).read(e.value)
 		}
 	}}

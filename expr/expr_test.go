@@ -159,3 +159,24 @@ func TestAValueMayNestAsDeepAsIsSet(t *testing.T) {
 		}
 	}
 }
+
+func TestAWrongExpressionIsExplained(t *testing.T) {
+	for src, want := range map[string]string{
+		"value.a >":             "it ends too early",
+		"value.a b":             "'b' cannot stand here",
+		"value.a = 1":           "a single = means nothing: write ==",
+		`key == "a`:             "a quote is open",
+		"vlaue.a > 1":           "there is no vlaue: a record is value, key, headers, topic, partition, offset and timestamp",
+		"key > 1":               "> does not go with string and int",
+		"key.startsWith(1)":     "startsWith does not take string.(int)",
+		"value.a + 1":           "the expression gives int, not true or false",
+		"value.a > 1 && #":      "'#' cannot be read",
+		"key in 'a'":            "in does not take (string, string)",
+		"has(value)":            "invalid argument to has() macro",
+		"value.exists(x, x > )": "')' cannot stand here",
+	} {
+		if _, err := Compile(src); err == nil || err.Error() != want {
+			t.Errorf("%s: %v\nwant %s", src, err, want)
+		}
+	}
+}

@@ -44,7 +44,7 @@ func Compile(src string) (*Predicate, error) {
 	checked, issues := env.Compile(src)
 	if issues.Err() != nil {
 		e := issues.Errors()[0]
-		return nil, &SyntaxError{e.Location.Line(), e.Location.Column() + 1, e.Message}
+		return nil, &SyntaxError{e.Location.Line(), e.Location.Column() + 1, plainly(e.Message)}
 	}
 	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
 		return nil, &SyntaxError{1, 1, fmt.Sprintf("the expression gives %s, not true or false", t)}

@@ -59,7 +59,7 @@ Without it dev goes on until INT (ctrl-C), and then shows the account.`,
 }
 
 func dev(cmd *cobra.Command, o devOptions) error {
-	parent, stop := signals(cmd.Context(), func(os.Signal) {})
+	parent, stop := signals(cmd.Context(), others{})
 	defer stop()
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()

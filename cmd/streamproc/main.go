@@ -2,10 +2,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/streamproc/streamproc/config"
@@ -36,52 +38,58 @@ func (e *exit) Error() string {
 func (e *exit) Unwrap() error { return e.err }
 
 func main() {
-	err := root().Execute()
+	cmd := root()
+	os.Exit(leave(cmd, cmd.Execute()))
+}
+
+// leave says what went wrong and returns the code to leave with.
+func leave(cmd *cobra.Command, err error) int {
 	if err == nil {
-		return
-	}
-	if msg := err.Error(); msg != "" {
-		fmt.Fprintln(os.Stderr, msg)
+		return 0
 	}
 	var invalid config.Problems
+	if errors.As(err, &invalid) {
+		fmt.Fprint(os.Stderr, shown(cmd, invalid))
+	} else if msg := err.Error(); msg != "" {
+		fmt.Fprintln(os.Stderr, strings.TrimSpace(msg))
+	}
 	var e *exit
 	switch {
 	case errors.As(err, &e):
-		os.Exit(e.code)
-	case errors.As(err, &invalid):
-		os.Exit(exitInvalid)
+		return e.code
+	case invalid != nil:
+		return exitInvalid
 	}
-	os.Exit(exitUsage)
+	return exitUsage
 }
 
 func root() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:           "streamproc",
-		Short:         "Every record once, in order, through code you wrote in any language",
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Use:               "streamproc",
+		Short:             "Every record once, in order, through code you wrote in any language",
+		Long:              "Every record once, in order, through code you wrote in any language.\n\n" + environmentHelp,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd) },
 	}
-	cmd.PersistentFlags().String("log-level", "", "debug, info, warn or error (default: the configuration's)")
-	cmd.PersistentFlags().String("log-format", "", "text or json (default: text on a terminal, else json)")
+	flags := cmd.PersistentFlags()
+	choose(cmd, flags, "log-level", "", "least level that is logged (default: the configuration's)", "", "debug", "info", "warn", "error")
+	choose(cmd, flags, "log-format", "", "auto is text on a terminal, else json (default: the configuration's)", "", "auto", "text", "json")
+	choose(cmd, flags, "color", "", "colours in errors", "auto", "auto", "always", "never")
+	cmd.SetFlagErrorFunc(misused)
 	cmd.AddCommand(runCommand(), devCommand(), validateCommand(), schemaCommand(), benchCommand(), versionCommand(), compileCommand())
 	return cmd
 }
 
 // logger writes to stderr, as the flags say, or else the configuration.
 func logger(cmd *cobra.Command, t config.Telemetry) (*slog.Logger, error) {
-	level, format := t.LogLevel, t.LogFormat
-	if v, _ := cmd.Flags().GetString("log-level"); v != "" {
-		level = v
+	word := func(flag, or string) string { return cmp.Or(cmd.Flag(flag).Value.String(), or) }
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(word("log-level", t.LogLevel))); err != nil {
+		return nil, &exit{exitUsage, err}
 	}
-	if v, _ := cmd.Flags().GetString("log-format"); v != "" {
-		format = v
-	}
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, &exit{exitUsage, fmt.Errorf("--log-level %s is none of debug, info, warn, error", level)}
-	}
-	o := &slog.HandlerOptions{Level: l}
-	if format == "text" || format == "auto" && terminal(os.Stderr) {
+	o := &slog.HandlerOptions{Level: level}
+	if format := word("log-format", t.LogFormat); format == "text" || format == "auto" && terminal(os.Stderr) {
 		return slog.New(logs.NewFold(slog.NewTextHandler(os.Stderr, o))), nil
 	}
 	return slog.New(logs.NewFold(slog.NewJSONHandler(os.Stderr, o))), nil
@@ -92,9 +100,4 @@ func flush(log *slog.Logger) {
 	if f, ok := log.Handler().(*logs.Fold); ok {
 		f.Close()
 	}
-}
-
-func terminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -4,37 +4,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/streamproc/streamproc/admin"
 	"github.com/streamproc/streamproc/config"
 	"github.com/streamproc/streamproc/daemon"
 	"github.com/streamproc/streamproc/stream"
 )
 
+type runOptions struct {
+	files
+	output
+	only            []string
+	healthy, dryRun bool
+}
+
 func runCommand() *cobra.Command {
-	var paths, only []string
+	var o runOptions
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run pipelines until told to stop",
-		Long: `Run pipelines until told to stop.
+		Long: `Run pipelines until told to stop, and print their ledgers.
 
 TERM and INT drain: the batch at hand is finished, outputs are flushed, offsets
-committed, the group is left. A second signal ends the process at once; nothing
-is lost, the work since the last checkpoint is done again.`,
+committed, the group is left. A second signal ends the process at once, with 143
+or 130; nothing is lost, the work since the last checkpoint is done again.
+USR1 writes the state to the log. A reload by HUP is not available yet.
+
+Exit codes: 0 drained, 1 a fault, 2 wrong usage, 69 a server is away
+(--require-healthy, on_unavailable: fail), 78 the configuration is invalid.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, paths, only) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, &o) },
 	}
-	cmd.Flags().StringSliceVarP(&paths, "config", "c", []string{"pipelines.yaml"}, "file, or folder of *.yaml")
-	cmd.Flags().StringSliceVar(&only, "pipeline", nil, "run only the pipelines named")
+	o.files.add(cmd)
+	o.output.add(cmd)
+	cmd.Flags().StringSliceVar(&o.only, "pipeline", nil, "run only the pipelines named")
+	cmd.Flags().BoolVar(&o.healthy, "require-healthy", false, "end with 69 if a server is away at the start, instead of waiting for it")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "build everything, print the plan, and run nothing")
 	return cmd
 }
 
-func run(cmd *cobra.Command, paths, only []string) error {
-	cfg, err := config.Load(config.Options{Paths: paths})
+func run(cmd *cobra.Command, o *runOptions) error {
+	cfg, err := o.load()
 	if err != nil {
 		return err
 	}
@@ -43,56 +58,81 @@ func run(cmd *cobra.Command, paths, only []string) error {
 		return err
 	}
 	defer flush(log)
+	for _, w := range cfg.Warnings {
+		log.Warn(w.Sentence(), "file", w.File, "line", w.Line)
+	}
 	name, release := instance(cfg.Instance, log)
 	defer release()
-	d, err := daemon.New(cmd.Context(), cfg, daemon.Options{Logger: log, CacheDir: cacheDir(), Compiler: compiler(), Only: only, Instance: name})
+	d, err := daemon.New(cmd.Context(), cfg, daemon.Options{Logger: log, CacheDir: cacheDir(), Compiler: compiler(), Only: o.only, Instance: name})
 	if err != nil {
 		return &exit{exitInvalid, err}
 	}
-	ctx, stop := signals(context.Background(), func(s os.Signal) {
-		log.Warn("a reload is not available in this version; restart to take up a new configuration", "signal", s.String())
+	r := &service{cmd: cmd, o: o, cfg: cfg, daemon: d, log: log, instance: name}
+	err = r.start()
+	if closing := d.Close(context.WithoutCancel(cmd.Context())); err == nil && closing != nil {
+		err = &exit{exitFailed, closing}
+	}
+	return err
+}
+
+// service is one run of the daemon.
+type service struct {
+	cmd      *cobra.Command
+	o        *runOptions
+	cfg      *config.Config
+	daemon   *daemon.Daemon
+	log      *slog.Logger
+	instance string
+}
+
+// start looks at the servers if it is to, and then runs, or only says what would run.
+func (r *service) start() error {
+	if r.o.healthy {
+		if _, found := r.daemon.Check(r.cmd.Context()); len(found) > 0 {
+			return &exit{exitAway, errors.Join(found...)}
+		}
+	}
+	if r.o.dryRun {
+		return printPlan(r.cmd.OutOrStdout(), &r.o.output, r.cfg, r.o.only)
+	}
+	endpoint, err := admin.Listen(adminOptions(r.cfg.Admin, r.daemon))
+	if err != nil {
+		return &exit{exitFailed, err}
+	}
+	return r.work(endpoint)
+}
+
+// work runs the pipelines, answers for them over HTTP, and prints their ledgers.
+func (r *service) work(endpoint *admin.Endpoint) error {
+	ctx, stop := signals(r.cmd.Context(), others{
+		hup: func() {
+			r.log.Warn("a reload is not available in this version: restart to take up a new configuration")
+		},
+		usr1: func() { dump(r.log, r.daemon.Status()) },
 	})
 	defer stop()
-	log.Info("running", "pipelines", len(d.Status()), "instance", name)
+	r.log.Info("running", "pipelines", len(r.daemon.Status()), "instance", r.instance, "admin", endpoint.Addr())
 	serving, unserve := context.WithCancel(context.WithoutCancel(ctx))
-	served := make(chan struct{})
-	go func() { defer close(served); serve(serving, cfg.Admin, d, log) }()
-	err = d.Run(ctx)
+	served := make(chan error, 1)
+	go func() { served <- endpoint.Serve(serving) }()
+	err := r.daemon.Run(ctx)
 	unserve()
-	<-served
-	for _, s := range d.Status() {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", s.Name, s.Ledger)
+	if trouble := <-served; trouble != nil {
+		r.log.Error("the admin endpoint has ended", "error", trouble)
 	}
-	if closing := d.Close(context.WithoutCancel(ctx)); err == nil {
-		err = closing
-	}
+	all := r.daemon.Status()
+	printing := r.o.write(r.cmd.OutOrStdout(), all, func(w io.Writer) {
+		for _, s := range all {
+			fmt.Fprintf(w, "%s  %s\n", s.Name, s.Ledger)
+		}
+	})
 	switch {
 	case errors.Is(err, stream.ErrFailed):
 		return &exit{exitAway, err}
 	case err != nil:
 		return &exit{exitFailed, err}
 	}
-	return nil
-}
-
-// signals ends the context at the first TERM or INT, and the process at the second; HUP goes to hup.
-func signals(parent context.Context, hup func(os.Signal)) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(parent)
-	ch := make(chan os.Signal, 4)
-	signal.Notify(ch, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	go func() {
-		for s := range ch {
-			switch {
-			case s == syscall.SIGHUP:
-				hup(s)
-			case ctx.Err() != nil:
-				os.Exit(128 + int(s.(syscall.Signal))) //nolint:forcetypeassert // signals of this system are
-			default:
-				cancel()
-			}
-		}
-	}()
-	return ctx, func() { signal.Stop(ch); close(ch); cancel() }
+	return printing
 }
 
 // cacheDir is where compiled plugins are kept between runs; none if the system has no place for it.

@@ -1,15 +1,15 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 	"github.com/streamproc/streamproc/config"
 )
 
 func schemaCommand() *cobra.Command {
-	var format string
+	var o output
 	cmd := &cobra.Command{
 		Use:   "schema [PATH]",
 		Short: "Print the JSON Schema of configurations, or explain one setting",
@@ -26,10 +26,10 @@ steps.dedup.window, or window. All settings that end so are explained.`,
 				_, err := cmd.OutOrStdout().Write(config.JSONSchema())
 				return err
 			}
-			return explain(cmd, args[0], format)
+			return explain(cmd, args[0], &o)
 		},
 	}
-	cmd.Flags().StringVarP(&format, "output", "o", "text", "text or json, for one setting")
+	o.add(cmd)
 	return cmd
 }
 
@@ -41,22 +41,17 @@ func settingPaths() []string {
 	return paths
 }
 
-func explain(cmd *cobra.Command, path, format string) error {
+func explain(cmd *cobra.Command, path string, o *output) error {
 	found, err := config.Explain(path)
 	if err != nil {
 		return &exit{exitUsage, err}
 	}
-	switch format {
-	case "json":
-		return json.NewEncoder(cmd.OutOrStdout()).Encode(found)
-	case "text":
+	return o.write(cmd.OutOrStdout(), found, func(w io.Writer) {
 		for i, s := range found {
 			if i > 0 {
-				fmt.Fprintln(cmd.OutOrStdout())
+				fmt.Fprintln(w)
 			}
-			fmt.Fprint(cmd.OutOrStdout(), s)
+			fmt.Fprint(w, s)
 		}
-		return nil
-	}
-	return &exit{exitUsage, fmt.Errorf("--output %s is none of text, json", format)}
+	})
 }

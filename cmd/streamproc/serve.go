@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"log/slog"
 	"runtime/debug"
 
 	"github.com/streamproc/streamproc/admin"
@@ -10,19 +8,11 @@ import (
 	"github.com/streamproc/streamproc/daemon"
 )
 
-// serve answers for the daemon over HTTP until ctx ends. A daemon whose endpoint cannot listen goes on: records matter more.
-func serve(ctx context.Context, c config.Admin, d *daemon.Daemon, log *slog.Logger) {
-	err := admin.Serve(ctx, adminOptions(c, d), func(addr string) { log.Info("admin is listening", "address", addr) })
-	if err != nil {
-		log.Error("there is no admin endpoint", "error", err)
-	}
-}
-
+// adminOptions let the endpoint answer for the daemon.
 func adminOptions(c config.Admin, d *daemon.Daemon) admin.Options {
 	return admin.Options{Listen: c.Listen, Token: c.Token.Reveal(), Debug: c.Debug, Insecure: c.Insecure, Hosts: c.Hosts, Version: built(),
 		Ready: func() []admin.Pipeline { return readiness(d.Status()) }, Status: func() any { return d.Status() }, Metrics: d.Metrics()}
 }
-
 func readiness(all []daemon.Status) []admin.Pipeline {
 	list := make([]admin.Pipeline, len(all))
 	for i, s := range all {

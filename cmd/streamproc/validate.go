@@ -12,86 +12,118 @@ import (
 	"github.com/streamproc/streamproc/daemon"
 )
 
+type validateOptions struct {
+	files
+	output
+	format        *choice
+	offline, deny bool
+}
+
 func validateCommand() *cobra.Command {
-	var paths []string
-	var format string
-	var offline bool
+	var o validateOptions
 	cmd := &cobra.Command{
 		Use:   "validate",
 		Short: "Check a configuration, its plugins and, unless told not to, its servers",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(config.Options{Paths: paths})
-			var invalid config.Problems
-			if errors.As(err, &invalid) {
-				return report(cmd.OutOrStdout(), format, invalid)
-			}
-			if err != nil {
-				return err
-			}
-			return probe(cmd, cfg, offline)
-		},
+		Long: `Check a configuration, its plugins and, unless told not to, its servers, and print the plan.
+
+Problems are told in the format of --format: text on stderr, json, github and
+sarif on stdout, without the plan.
+
+Exit codes: 0 it would run, 69 a server is away or lacks something, 78 it is
+invalid, or --deny-warnings was given and there is one.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return validate(cmd, &o) },
 	}
-	cmd.Flags().StringSliceVarP(&paths, "config", "c", []string{"pipelines.yaml"}, "file, or folder of *.yaml")
-	cmd.Flags().StringVar(&format, "format", "text", "text, json or github")
-	cmd.Flags().BoolVar(&offline, "no-environment", false, "do not connect to Kafka and Redis")
+	o.files.add(cmd)
+	o.output.add(cmd)
+	o.format = choose(cmd, cmd.Flags(), "format", "", "how problems are told", "text", "text", "json", "github", "sarif")
+	cmd.Flags().BoolVar(&o.offline, "no-environment", false, "do not connect to Kafka and Redis")
+	cmd.Flags().BoolVar(&o.deny, "deny-warnings", false, "take warnings for errors")
 	return cmd
 }
 
-func report(w io.Writer, format string, problems config.Problems) error {
+func validate(cmd *cobra.Command, o *validateOptions) error {
+	cfg, err := o.load()
+	var found config.Problems
+	switch {
+	case errors.As(err, &found):
+	case err != nil:
+		return err
+	default:
+		found = cfg.Warnings
+	}
+	wrong := err != nil || o.deny && len(found) > 0
+	if o.format.value != "text" {
+		fmt.Fprint(cmd.OutOrStdout(), render(o.format.value, found))
+		found = nil // said
+	}
+	switch {
+	case wrong && found == nil:
+		return &exit{exitInvalid, nil}
+	case wrong:
+		return found
+	case len(found) > 0:
+		fmt.Fprint(cmd.ErrOrStderr(), shown(cmd, found))
+	}
+	return probe(cmd, o, cfg)
+}
+
+func render(format string, found config.Problems) string {
 	switch format {
 	case "json":
-		fmt.Fprint(w, problems.JSON())
+		return found.JSON()
 	case "github":
-		fmt.Fprint(w, problems.GitHub())
-	case "text":
-		return problems
-	default:
-		return &exit{exitUsage, fmt.Errorf("--format %s is none of text, json, github", format)}
+		return found.GitHub()
 	}
-	return &exit{exitInvalid, nil}
+	return found.SARIF()
 }
 
 // probe builds everything, with a probe instance of each plugin, prints the plan, and asks the servers.
-func probe(cmd *cobra.Command, cfg *config.Config, offline bool) error {
+func probe(cmd *cobra.Command, o *validateOptions, cfg *config.Config) error {
 	ctx := context.WithoutCancel(cmd.Context())
 	d, err := daemon.New(ctx, cfg, daemon.Options{Logger: slog.New(slog.DiscardHandler), CacheDir: cacheDir(), Compiler: compiler()})
 	if err != nil {
 		return &exit{exitInvalid, err}
 	}
 	defer func() { _ = d.Close(ctx) }()
-	for _, p := range cfg.Pipelines {
-		plan(cmd.OutOrStdout(), p)
+	if o.format.value == "text" {
+		if err := printPlan(cmd.OutOrStdout(), &o.output, cfg, nil); err != nil {
+			return err
+		}
 	}
-	if offline {
+	if o.offline {
 		return nil
 	}
 	findings, found := d.Check(ctx)
+	warned := false
 	for _, f := range findings {
-		tell(cmd.OutOrStdout(), f)
+		warned = warned || len(f.Warnings) > 0
+		tell(cmd, o, f)
 	}
-	if len(found) > 0 {
+	switch {
+	case len(found) > 0:
 		return &exit{exitAway, errors.Join(found...)}
+	case warned && o.deny:
+		return &exit{exitInvalid, nil}
 	}
 	return nil
 }
 
-func tell(w io.Writer, f daemon.Finding) {
-	if f.Delivery != "" {
-		fmt.Fprintf(w, "%s: delivery is %s\n", f.Pipeline, f.Delivery)
+// tell prints what the servers make of a pipeline: what is delivered is data, warnings are talk.
+func tell(cmd *cobra.Command, o *validateOptions, f daemon.Finding) {
+	if f.Delivery != "" && o.format.value == "text" && o.output.value == "table" {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: delivery is %s\n", f.Pipeline, f.Delivery)
 	}
 	for _, warning := range f.Warnings {
-		fmt.Fprintf(w, "%s: %s\n", f.Pipeline, warning)
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s: %s\n", f.Pipeline, warning)
 	}
 }
 
-func plan(w io.Writer, p *config.Pipeline) {
-	fmt.Fprintf(w, "%s: %v, group %s, %d worker(s), a checkpoint every %v\n", p.Name, p.Source.Topics, p.Source.Group, p.Workers, p.CommitInterval)
-	for _, s := range p.Steps {
-		fmt.Fprintf(w, "  %-10s %s\n", s.Verb(), s.Name)
-	}
-	for _, s := range p.Sinks {
-		fmt.Fprintf(w, "  %-10s %s → topic %s\n", "sink", s.Name, s.Topic)
-	}
-	fmt.Fprintf(w, "  %-10s %s\n", "dlq", "topic "+p.DLQ.Topic)
+func printPlan(w io.Writer, o *output, cfg *config.Config, only []string) error {
+	plans := plansOf(cfg, only)
+	return o.write(w, plans, func(w io.Writer) {
+		for _, p := range plans {
+			p.print(w)
+		}
+	})
 }

@@ -69,7 +69,8 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.env = []string{"IN=" + r.in, "OUT=" + r.out, "DLQ=" + r.dlq, "GROUP=" + id, "KAFKA_BROKERS=" + r.kafka, "REDIS_ADDR=" + r.redis}
+	r.env = []string{"IN=" + r.in, "OUT=" + r.out, "DLQ=" + r.dlq, "GROUP=" + id, "KAFKA_BROKERS=" + r.kafka, "REDIS_ADDR=" + r.redis,
+		"STREAMPROC_SET=admin.listen=127.0.0.1:0"} // several instances at once
 	return r
 }
 

@@ -59,6 +59,7 @@ var doors = map[string][]string{
 	"github.com/compose-spec":         {"config"},
 	"github.com/agnivade/levenshtein": {"config"},
 	"github.com/invopop/jsonschema":   {"config"},
+	"github.com/owenrumney/go-sarif":  {"config"},
 	"github.com/prometheus/client":    {"metrics"},
 	"github.com/spf13/cobra":          {"cmd/streamproc"},
 	"github.com/cenkalti/backoff":     {"pipeline"},

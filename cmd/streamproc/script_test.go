@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/streamproc/streamproc/internal/devstack"
+)
+
+var update = flag.Bool("update", false, "write what the verbs print into the scripts")
+
+// TestMain lets the test binary be the commands of sessions, and the child that compiles.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == compileVerb {
+		main()
+		return
+	}
+	testscript.Main(m, map[string]func(){"streamproc": main, "endless": endless})
+}
+
+// Each verb, as a session in a shell. A session has servers of its own in KAFKA_BROKERS and REDIS_ADDR.
+func TestSessions(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stack, err := devstack.Start(t.Context(), devstack.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stack.Close()
+	t.Run("in", func(t *testing.T) { // the sessions are parallel: this ends when all have
+		testscript.Run(t, testscript.Params{
+			Dir:                "testdata",
+			UpdateScripts:      *update,
+			RequireUniqueNames: true,
+			Setup: func(e *testscript.Env) error {
+				e.Setenv("ROOT", root)
+				e.Setenv("KAFKA_BROKERS", strings.Join(stack.Brokers(), ","))
+				e.Setenv("REDIS_ADDR", stack.RedisAddr())
+				e.Setenv("AWAY", "127.0.0.1:1") // nobody listens there
+				return nil
+			},
+			Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		})
+	})
+}
+
+// exits runs a program that must leave with a code: exits 78 streamproc validate.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 || neg {
+		ts.Fatalf("usage: exits CODE PROGRAM [ARGUMENT...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var e *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &e) {
+		got = e.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit %d, want %d\n%s%s", got, want, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
+}
+
+// endless is a process that never ends its drain.
+func endless() {
+	ctx, _ := signals(context.Background(), others{})
+	fmt.Println("running")
+	<-ctx.Done()
+	fmt.Println("draining")
+	select {}
+}
