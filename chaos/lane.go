@@ -44,7 +44,7 @@ func (l *lane) createTopics(ctx context.Context, brokers []string) error {
 	defer cl.Close()
 	stamp, isr := "LogAppendTime", fmt.Sprint(len(brokers)/2+1)
 	settings := map[string]*string{"message.timestamp.type": &stamp, "min.insync.replicas": &isr}
-	made, err := kadm.NewClient(cl).CreateTopics(ctx, partitions, int16(len(brokers)), settings, l.in, l.out, l.dlq)
+	made, err := kadm.NewClient(cl).CreateTopics(ctx, load.Partitions, int16(len(brokers)), settings, l.in, l.out, l.dlq)
 	if err == nil {
 		err = made.Error()
 	}
@@ -75,7 +75,7 @@ func (l *lane) feed(ctx context.Context, brokers []string, rate int) error {
 				return err
 			}
 		}
-		cl.Produce(ctx, &kgo.Record{Partition: int32(l.load.Key(t.ID) % partitions), Key: l.load.AppendKey(nil, t.ID), Value: l.load.AppendValue(nil, t)},
+		cl.Produce(ctx, &kgo.Record{Partition: l.load.Partition(t.ID), Key: l.load.AppendKey(nil, t.ID), Value: l.load.AppendValue(nil, t)},
 			func(_ *kgo.Record, err error) {
 				if err != nil {
 					cancel(fmt.Errorf("writing to %s: %w", l.in, err))

@@ -35,7 +35,6 @@ type Event struct {
 }
 
 const (
-	partitions     = 4
 	sessionTimeout = 6 * time.Second
 	commitInterval = 100 * time.Millisecond
 )

@@ -31,6 +31,12 @@ const (
 	redoTTL      = 7 * 24 * time.Hour // a redo blob is applied by the next checkpoint or take-over
 )
 
+// aliveKey is what Ping writes; it belongs to no pipeline.
+const (
+	aliveKey = "{sp:alive}"
+	aliveTTL = time.Minute
+)
+
 // Options say how to reach Redis.
 type Options struct {
 	Addrs    []string // one is a server, several are a cluster
@@ -88,9 +94,11 @@ func Open(o Options) (*Client, error) {
 // Close ends the connections.
 func (c *Client) Close() error { return c.rdb.Close() }
 
-// Ping returns nil once Redis answers and would accept writes; while it is away the error wraps stream.ErrUnavailable.
+// Ping returns nil once Redis answers and takes writes; until then the error wraps stream.ErrUnavailable. It writes: a Redis
+// without memory, or that is a replica, answers PING as well as any, and a worker that believed it would go in and out of its
+// group again and again.
 func (c *Client) Ping(ctx context.Context) error {
-	if err := c.rdb.Ping(ctx).Err(); err != nil {
+	if err := c.rdb.Set(ctx, aliveKey, 1, aliveTTL).Err(); err != nil {
 		return classify("asking Redis for a sign of life", err)
 	}
 	return nil

@@ -186,16 +186,23 @@ func TestStoppedServerIsUnavailable(t *testing.T) {
 	c.Close()
 }
 
-func TestFullMemoryIsUnavailable(t *testing.T) {
-	addr, _ := server(t)
-	c := open(t, addr)
-	ctx := context.Background()
-	if err := c.rdb.ConfigSet(ctx, "maxmemory", "1").Err(); err != nil {
-		t.Fatal(err)
-	}
-	_, err := c.Space("p", "s").Take(ctx, stream.StateKey{}, "t", []byte("s"))
-	if !errors.Is(err, stream.ErrUnavailable) {
-		t.Errorf("Take without memory: %v", err)
+func TestAServerThatRefusesWritesIsUnavailable(t *testing.T) {
+	for name, refuse := range map[string][]any{"without memory": {"CONFIG", "SET", "maxmemory", "1"}, "a replica": {"REPLICAOF", "127.0.0.1", "1"}} {
+		addr, _ := server(t)
+		c := open(t, addr)
+		ctx := context.Background()
+		if err := c.Ping(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.rdb.Do(ctx, refuse...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Space("p", "s").Take(ctx, stream.StateKey{}, "t", []byte("s")); !errors.Is(err, stream.ErrUnavailable) {
+			t.Errorf("Take %s: %v", name, err)
+		}
+		if err := c.Ping(ctx); !errors.Is(err, stream.ErrUnavailable) {
+			t.Errorf("Ping %s: %v", name, err)
+		}
 	}
 }
 

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Flow is when something new came out, by partition, to the millisecond.
+// Flow is when something new came out, by the partition of the input in which it had stood, to the millisecond. One owner has
+// an input partition, so that the loss of an owner shows; an output partition may be fed by all of them.
 type Flow struct {
 	epoch      time.Time
 	partitions map[int32][]uint32 // in order, each millisecond once

@@ -81,7 +81,7 @@ func (j *Judge) Out(partition int32, at time.Time, key, value []byte) {
 		j.verdict.Unwanted++
 	case j.arrived(t, at):
 		j.order(partition, t.ID)
-		j.flow.add(partition, j.milliseconds(at))
+		j.flow.add(j.load.Partition(t.ID), j.milliseconds(at))
 	}
 }
 
@@ -188,5 +188,5 @@ func (j *Judge) Within(from, to time.Time) (n int) {
 	return n
 }
 
-// Flow is when new ids came, by partition.
+// Flow is when new ids came, by partition of the input.
 func (j *Judge) Flow() *Flow { return &j.flow }

@@ -61,6 +61,12 @@ func (l Load) Fate(id int64) Fate {
 // Key is the number of the key of an id.
 func (l Load) Key(id int64) int64 { return id % l.Keys }
 
+// Partitions is how many the input has. A key is always in the same one.
+const Partitions = 4
+
+// Partition is that of the input to which an id is written.
+func (l Load) Partition(id int64) int32 { return int32(l.Key(id) % Partitions) }
+
 // Seq is the place of an id among those of its key, from 0.
 func (l Load) Seq(id int64) int64 { return id / l.Keys }
 

@@ -166,3 +166,36 @@ func TestFailEndsTheProcessAndLosesNothing(t *testing.T) {
 	o.readAll()
 	in.drain()
 }
+
+// Redis answers, but has no memory left, or is a replica: it is waited for like one that is away, without going in and out of
+// the group meanwhile.
+func TestARedisThatRefusesWritesIsWaitedFor(t *testing.T) {
+	for name, c := range map[string]struct{ on, off string }{
+		"no memory": {"CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"},
+		"a replica": {"REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOutage(t, "stall")
+			in := o.start("run", "-c", o.file)
+			o.feedNext(1000)
+			o.readAll()
+			if err := o.redis.Expect(t.Context(), c.on, "+OK"); err != nil {
+				t.Fatal(err)
+			}
+			o.feedNext(1000)
+			in.says("worker is stalled", 60*time.Second)
+			o.feedNext(1000)
+			begun := strings.Count(in.stderr.String(), "worker is starting")
+			waits := time.After(3 * time.Second) // in which a worker that does not wait begins again and again
+			<-waits
+			if n := strings.Count(in.stderr.String(), "worker is starting"); n > begun {
+				t.Errorf("the worker began %d times anew while Redis refused writes:\n%s", n-begun, in.stderr)
+			}
+			if err := o.redis.Expect(t.Context(), c.off, "+OK"); err != nil {
+				t.Fatal(err)
+			}
+			o.readAll()
+			in.drain()
+		})
+	}
+}
