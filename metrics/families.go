@@ -120,6 +120,7 @@ func Names() (names []string) {
 // absent are metrics that one may look for, with the reason why they are not there.
 var absent = [][2]string{
 	{"dedup_duplicate_age_seconds", "dedup keeps digests without the time at which an id was first seen; a time would double the memory of an id."},
+	{"plugin_fuel_used_ratio", "fuel is counted (plugin_fuel_total); how near the limit a single call came is not."},
 	{"plugin_info{version}", "ABI sp1 has no version of a plugin; sha256 says which bytes run."},
 }
 

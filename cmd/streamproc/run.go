@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -121,11 +120,7 @@ func (r *service) work(endpoint *admin.Endpoint) error {
 		r.log.Error("the admin endpoint has ended", "error", trouble)
 	}
 	all := r.daemon.Status()
-	printing := r.o.write(r.cmd.OutOrStdout(), all, func(w io.Writer) {
-		for _, s := range all {
-			fmt.Fprintf(w, "%s  %s\n", s.Name, s.Ledger)
-		}
-	})
+	printing := r.o.write(r.cmd.OutOrStdout(), all, func(w io.Writer) { ledgers(w, all) })
 	switch {
 	case errors.Is(err, stream.ErrFailed):
 		return &exit{exitAway, err}
