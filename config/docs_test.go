@@ -5,11 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 )
 
 var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+
+var wholeConfiguration = regexp.MustCompile(`(?m)^version:`)
 
 // documented are the whole configurations that the documents show.
 func documented(t *testing.T) map[string]string {
@@ -25,7 +26,7 @@ func documented(t *testing.T) map[string]string {
 			t.Fatal(err)
 		}
 		for i, m := range yamlBlock.FindAllStringSubmatch(string(text), -1) {
-			if strings.HasPrefix(m[1], "version:") { // else it is a fragment
+			if wholeConfiguration.MatchString(m[1]) { // else it is a fragment
 				examples[fmt.Sprintf("%s, block %d", file, i+1)] = m[1]
 			}
 		}

@@ -164,6 +164,9 @@ func list(item func() value) value {
 	}}
 }
 
+// maxNames bounds what is named in one place, over all files.
+const maxNames = 1000
+
 // named is a mapping from names that people choose. taken holds them: all files share them.
 func named(taken map[string]at, item func(name string) value) value {
 	return value{shape{kind: "mapping of names", named: true, item: func() value { return item(anyName) }}, func(a at) {
@@ -171,6 +174,10 @@ func named(taken map[string]at, item func(name string) value) value {
 		for _, e := range inOrder(entries) {
 			name := e.key.node.Value
 			checkName(e.key, name)
+			if len(taken) == maxNames {
+				e.key.fail(tooLarge, "", "there are more than %d names", maxNames)
+				return
+			}
 			if first, there := taken[name]; there {
 				e.key.fail(twice, "give it another name", "%s is there twice, first in line %d of %s", name, first.node.Line, first.r.file)
 				continue
@@ -231,6 +238,8 @@ func (s shape) sentence(full bool) string {
 		b.WriteString(": " + strings.Join(s.words, ", "))
 	case s.example != "" && full:
 		b.WriteString(", such as " + s.example)
+	case s.fields != nil && full:
+		b.WriteString(" of " + strings.Join(s.fields().names(), ", "))
 	}
 	if s.or != nil {
 		b.WriteString(", or " + s.or.sentence(full))
