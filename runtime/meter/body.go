@@ -12,7 +12,7 @@ type body struct {
 	indirect       []uint32 // types that it calls through the table
 	edits          []edit
 	temporary      bool // it needs a local for lengths
-	loops          bool // it needs a local for fuel
+	loops          bool // it has loops, so that the fuel is in a local
 	checks         bool // it may trap for want of fuel
 }
 
@@ -27,7 +27,8 @@ type edit struct {
 type change byte
 
 const (
-	reload      change = iota // a call is over: the fuel may be less
+	rise        change = iota // a call through the table is over: depth is given back
+	reload                    // a call is over: the fuel is less
 	pay                       // subtract value
 	payAndCheck               // and trap if that was too much
 	leave                     // a return, which has to restore the depth
@@ -35,11 +36,15 @@ const (
 	payEntries                // the length on the stack, in table entries
 	payPages                  // the pages on the stack, if the memory may have so many
 	payTable                  // the entries on the stack, if the table may have so many
+	save                      // a call comes: the fuel goes into the global
+	dive                      // a call through the table comes: depth is taken
 )
+
+func (c change) byLength() bool { return c >= payBytes && c <= payTable }
 
 // foldCost is how much code that may be skipped is paid for with what stands before it: as much again as it costs to pay,
 // or a few times that.
-const foldCost = 64
+const foldCost = 100
 
 // frame is a block, loop, if or function that is open.
 type frame struct {
@@ -186,8 +191,8 @@ func (s *scan) bulk(at int) {
 
 func (s *scan) edit(at int, kind change, value uint32) {
 	s.b.edits = append(s.b.edits, edit{at, kind, value, uint32(len(s.control))})
-	s.b.temporary = s.b.temporary || kind >= payBytes
-	s.b.checks = s.b.checks || kind == payAndCheck || kind >= payBytes
+	s.b.temporary = s.b.temporary || kind.byLength()
+	s.b.checks = s.b.checks || kind == payAndCheck || kind.byLength() || kind == dive
 }
 
 // operands reads what follows an opcode, and does what only that can tell.
@@ -249,6 +254,7 @@ func (s *scan) references(o operands, op byte, at int) {
 		if t, ok := s.m.Signature(f); ok {
 			s.call(t)
 			s.b.calls = append(s.b.calls, f)
+			s.edit(at, save, 0)
 			s.edit(r.at, reload, 0)
 		} else {
 			r.failAt(at, nil, "function %d is not among the %d there are", f, len(s.m.typeOf))
@@ -257,9 +263,12 @@ func (s *scan) references(o operands, op byte, at int) {
 		if t := s.m.typeIndex(r); r.ok() {
 			s.call(s.m.types[t])
 			s.b.indirect = append(s.b.indirect, t)
+			_ = r.u32() // the table
+			s.edit(at, save, 0)
+			s.edit(at, dive, t)
+			s.edit(r.at, rise, t)
+			s.edit(r.at, reload, 0)
 		}
-		_ = r.u32() // the table
-		s.edit(r.at, reload, 0)
 	case refFunc:
 		f := r.u32()
 		if int64(f) == s.m.start && !s.m.declared(f) {

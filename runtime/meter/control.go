@@ -173,8 +173,7 @@ func (s *scan) settleLoop(f *frame) {
 func (s *scan) settleEntry(f *frame) {
 	p := s.fold(f)
 	how := payAndCheck
-	if p.cost <= foldCost && len(s.b.calls)+len(s.b.indirect) == 0 &&
-		!slices.ContainsFunc(s.b.edits, func(e edit) bool { return e.kind != leave && e.kind != reload }) {
+	if p.cost <= foldCost && len(s.b.calls)+len(s.b.indirect) == 0 && !slices.ContainsFunc(s.b.edits, func(e edit) bool { return e.kind != leave }) {
 		how = pay
 	}
 	s.edit(p.at, how, max(p.cost, costSimple))

@@ -203,7 +203,7 @@ func (e *engines) compare(t *testing.T, seed uint64) {
 		if got, want := outcome(b, berr), outcome(a, aerr); got != want {
 			t.Fatalf("program %d, %s: plain %s, metered %s", seed, name, want, got)
 		}
-		if left := int64(metered.ExportedGlobal(FuelExport).Get()); left >= specFuel || left < 0 {
+		if left := int64(metered.ExportedGlobal(FuelExport).Get()); left > specFuel || berr == nil && left == specFuel || left < 0 {
 			t.Fatalf("program %d, %s: %d units are left of %d", seed, name, left, specFuel)
 		}
 		if left := metered.ExportedGlobal(DepthExport).Get(); berr == nil && left != specDepth {
@@ -241,6 +241,19 @@ func outcome(results []uint64, err error) string {
 	return fmt.Sprint(results)
 }
 
+// essence is the module without the custom sections that Metered leaves out: the engine refuses those that it reads and
+// finds broken.
+func (m *Module) essence() []byte {
+	out := append([]byte{}, m.raw[:8]...)
+	for _, s := range m.sections {
+		raw := m.raw[s.from:s.to]
+		if s.id != customSection || bytes.HasPrefix(raw, []byte("\x04name")) {
+			out = append(unsigned(append(out, s.id), uint64(len(raw))), raw...)
+		}
+	}
+	return out
+}
+
 // FuzzRead feeds the reader with anything: it never panics, and what it accepts is as valid before as after.
 func FuzzRead(f *testing.F) {
 	for _, c := range hostile.Structure() {
@@ -274,7 +287,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if before, after := valid(t, wasm), valid(t, m.Metered()); before != after {
+		if before, after := valid(t, m.essence()), valid(t, m.Metered()); before != after {
 			t.Errorf("valid before %v, after %v", before, after)
 		}
 		if _, err := Read(m.Metered(), widened()); err == nil || !strings.Contains(err.Error(), "reserved") {

@@ -1,9 +1,11 @@
 package meter
 
 // What a call takes on the machine's stack is bounded by counting depth, and only where calls may go round: in functions
-// that belong to a cycle of the call graph. Calls through the table are edges to every function of that type whose
-// address is taken. A chain of functions outside of all cycles has an end; its weight is added to the function that
-// counts above it. A chain that is long nevertheless gets functions that count within it.
+// that belong to a cycle of direct calls, and around calls through the table. A chain of functions outside of all cycles
+// has an end; its weight is added to whatever counts above it. A chain that is long nevertheless gets functions that
+// count within it. So what is on the stack weighs no more than the depth that was given, and one chain.
+//
+// Imported functions are leaves: the host does not call back. A Dialect whose host functions do so calls its own engine.
 
 // chainWeight is how much of a chain may go uncounted.
 const chainWeight = 256
@@ -11,92 +13,62 @@ const chainWeight = 256
 // slotsPerWeight is how many values of a call's frame weigh as much as a call.
 const slotsPerWeight = 16
 
-// weights computes what each function takes from the depth at its entry; 0 is a function that does not count.
-func (m *Module) weights() []uint32 {
-	g := newGraph(m)
+// weights computes what each function takes from the depth at its entry, and each type around a call through the table;
+// 0 does not count.
+func (m *Module) weights() (functions, types []uint32) {
+	g := &graph{m: m, nodes: make([]node, len(m.bodies))}
 	for v := range g.nodes {
 		if g.nodes[v].order == 0 {
 			g.visit(v)
 		}
 	}
-	out := make([]uint32, len(m.bodies))
-	for i := range out {
+	functions = make([]uint32, len(m.bodies))
+	for i := range functions {
 		if g.nodes[i].counts {
-			out[i] = g.nodes[i].weight
+			functions[i] = g.nodes[i].weight
 		}
+	}
+	return functions, g.throughTable()
+}
+
+// throughTable is, for each type, the weight of the heaviest chain that begins with a function of that type whose address
+// is taken, or 1.
+func (g *graph) throughTable() []uint32 {
+	heaviest := map[string]uint32{}
+	for _, f := range g.m.taken {
+		if i := int(f) - g.m.imported; i >= 0 && i < len(g.nodes) && !g.nodes[i].counts {
+			k := g.m.types[g.m.typeOf[f]].key()
+			heaviest[k] = max(heaviest[k], g.nodes[i].weight)
+		}
+	}
+	out := make([]uint32, len(g.m.types))
+	for i, t := range g.m.types {
+		out[i] = max(1, heaviest[t.key()])
 	}
 	return out
 }
 
-// graph is the call graph. Its nodes are the functions with bodies, and behind them the types, which stand for all
-// functions that may be called through the table.
+// graph is the graph of direct calls between functions with bodies.
 type graph struct {
-	m       *Module
-	nodes   []node
-	type0   int     // node of the first type
-	types   []int   // canonical type of each type
-	targets [][]int // nodes of the functions of each canonical type
-	stack   []int
-	path    []int // nodes being visited
-	clock   int
+	m     *Module
+	nodes []node
+	stack []int
+	path  []int // nodes being visited
+	clock int
 }
 
 type node struct {
 	order, low int // Tarjan's numbers
-	next       int // edge to follow next
+	next       int // call to follow next
 	open       bool
 	counts     bool
 	weight     uint32 // of a call of it, with the chain below that does not count
 }
 
-func newGraph(m *Module) *graph {
-	g := &graph{m: m, nodes: make([]node, len(m.bodies)+len(m.types)), type0: len(m.bodies), types: make([]int, len(m.types)), targets: make([][]int, len(m.types))}
-	canonical := map[string]int{}
-	for i, t := range m.types {
-		k := t.key()
-		if _, ok := canonical[k]; !ok {
-			canonical[k] = i
-		}
-		g.types[i] = canonical[k]
-	}
-	seen := make([]bool, len(m.bodies))
-	for _, f := range m.taken {
-		if i := int(f) - m.imported; i >= 0 && i < len(seen) && !seen[i] {
-			seen[i] = true
-			t := g.types[m.typeOf[f]]
-			g.targets[t] = append(g.targets[t], i)
-		}
-	}
-	return g
-}
-
-// edge returns the n-th callee of a node. Imported functions are none: the host does not call back.
-func (g *graph) edge(v, n int) (to int, ok bool) {
-	if v >= g.type0 {
-		list := g.targets[v-g.type0]
-		if n < len(list) {
-			return list[n], true
-		}
-		return 0, false
-	}
-	b := &g.m.bodies[v]
-	if n < len(b.calls) {
-		if f := int(b.calls[n]) - g.m.imported; f >= 0 {
-			return f, true
-		}
-		return v, false
-	}
-	if n -= len(b.calls); n < len(b.indirect) {
-		return g.type0 + g.types[b.indirect[n]], true
-	}
-	return 0, false
-}
-
-func (g *graph) edges(v int) int {
-	if v >= g.type0 {
-		return len(g.targets[v-g.type0])
-	}
-	return len(g.m.bodies[v].calls) + len(g.m.bodies[v].indirect)
+// callee returns the n-th function that v calls; ok is false for an imported one.
+func (g *graph) callee(v, n int) (to int, ok bool) {
+	to = int(g.m.bodies[v].calls[n]) - g.m.imported
+	return to, to >= 0
 }
 
 // visit finds the strongly connected components that can be reached from root, callees before callers (Tarjan 1972),
@@ -106,9 +78,9 @@ func (g *graph) visit(root int) {
 	for len(g.path) > 0 {
 		v := g.path[len(g.path)-1]
 		at := &g.nodes[v]
-		if at.next < g.edges(v) {
+		if at.next < len(g.m.bodies[v].calls) {
 			at.next++
-			to, ok := g.edge(v, at.next-1)
+			to, ok := g.callee(v, at.next-1)
 			switch {
 			case !ok:
 			case g.nodes[to].order == 0:
@@ -136,7 +108,7 @@ func (g *graph) enter(v int) {
 	g.path = append(g.path, v)
 }
 
-// component weighs the nodes of a component whose callees outside of it have been weighed.
+// component weighs the functions of a component whose callees outside of it have been weighed.
 func (g *graph) component(head int) {
 	from := len(g.stack) - 1
 	for g.stack[from] != head {
@@ -144,31 +116,22 @@ func (g *graph) component(head int) {
 	}
 	members := g.stack[from:]
 	g.stack = g.stack[:from]
-	cycle := len(members) > 1 || g.callsItself(head)
 	for _, v := range members {
-		below := uint32(0)
-		for n := range g.edges(v) {
-			if to, ok := g.edge(v, n); ok && !g.nodes[to].open && !g.nodes[to].counts {
-				below = max(below, g.nodes[to].weight)
+		at := &g.nodes[v]
+		for n := range g.m.bodies[v].calls {
+			to, ok := g.callee(v, n)
+			switch {
+			case !ok:
+			case g.nodes[to].open:
+				at.counts = true // it is in a cycle, be it of itself alone
+			case !g.nodes[to].counts:
+				at.weight = max(at.weight, g.nodes[to].weight)
 			}
 		}
-		at := &g.nodes[v]
-		at.weight = below
-		if v < g.type0 {
-			at.weight += 1 + g.m.bodies[v].frame/slotsPerWeight
-			at.counts = cycle || at.weight > chainWeight
-		}
+		at.weight += 1 + g.m.bodies[v].frame/slotsPerWeight
+		at.counts = at.counts || at.weight > chainWeight
 	}
 	for _, v := range members {
 		g.nodes[v].open = false
 	}
-}
-
-func (g *graph) callsItself(v int) bool {
-	for n := range g.edges(v) {
-		if to, ok := g.edge(v, n); ok && to == v {
-			return true
-		}
-	}
-	return false
 }

@@ -8,7 +8,8 @@ import (
 // Metered writes the module anew: it pays for what it does, its memory is bounded, and of its custom sections only the
 // names remain. Functions keep their numbers, and so their names in a stack trace.
 func (m *Module) Metered() []byte {
-	w := &writer{m: m, weights: m.weights()}
+	w := &writer{m: m}
+	w.weights, w.throughTable = m.weights()
 	w.nameTypes()
 	w.out = append(make([]byte, 0, len(m.raw)+len(m.raw)/2), m.raw[:8]...)
 	for _, id := range []byte{typeSection, importSection, functionSection, tableSection, memorySection, globalSection, exportSection,
@@ -20,13 +21,14 @@ func (m *Module) Metered() []byte {
 }
 
 type writer struct {
-	m       *Module
-	weights []uint32
-	out     []byte
-	content []byte            // of the section at hand
-	code    []byte            // of the body at hand
-	blocks  map[string]uint32 // number of the type () -> results, for several results
-	added   [][]byte          // results of the types to add
+	m            *Module
+	weights      []uint32 // what each function takes from the depth
+	throughTable []uint32 // and each call of a type through the table
+	out          []byte
+	content      []byte            // of the section at hand
+	code         []byte            // of the body at hand
+	blocks       map[string]uint32 // number of the type () -> results, for several results
+	added        [][]byte          // results of the types to add
 }
 
 // nameTypes finds or adds the types of the blocks around the bodies that count depth.
@@ -134,6 +136,9 @@ func (w *writer) bodies(c, whole []byte) []byte {
 // two blocks: what returned, or branched out of the function, ends behind the inner one, where the depth is given back;
 // a check that fails goes behind the outer one, where it traps. A trap gives nothing back: the host sets the depth anew.
 // The checks share one trap because the engine then lays it out of the way.
+//
+// A function with loops keeps the fuel in a local, which the engine keeps in a register, and brings the global up to date
+// before calls and at its end.
 func (w *writer) body(c []byte, i int) []byte {
 	b, weight := &w.m.bodies[i], w.weights[i]
 	c = w.locals(c, b)
@@ -153,22 +158,35 @@ func (w *writer) body(c []byte, i int) []byte {
 		e := &b.edits[1+j]
 		c = append(c, w.m.raw[at:e.at]...)
 		at = e.at
-		switch {
-		case e.kind == reload && b.loops:
+		switch e.kind {
+		case save:
+			c = w.save(c, b)
+		case dive:
+			if n := w.throughTable[e.value]; n > 0 {
+				c = w.check(w.count(c, opI32Sub, n), w.m.globals+1, opGlobalGet, i32, e.depth)
+			}
+		case rise:
+			if n := w.throughTable[e.value]; n > 0 {
+				c = w.count(c, opI32Add, n)
+			}
+		case reload:
 			c = w.reload(c, b)
-		case e.kind == leave && weight > 0:
-			c = unsigned(append(c, opBr), uint64(e.depth-1))
-			at++
-		case e.kind != reload && e.kind != leave:
+		case leave:
+			if b.loops || weight > 0 {
+				c = with(c, opBr, int(e.depth)-1)
+				at++
+			}
+		default:
 			c = w.pay(c, e, b)
 		}
 	}
 	c = append(c, w.m.raw[at:b.to]...)
+	c = w.save(c, b)
 	if weight > 0 {
 		c = w.count(c, opI32Add, weight)
 	}
 	if wrapped {
-		c = append(c, opReturn, opEnd, opUnreachable, opEnd)
+		c = append(w.save(append(c, opReturn, opEnd), b), opUnreachable, opEnd)
 	}
 	return c
 }
@@ -191,8 +209,7 @@ func (w *writer) locals(c []byte, b *body) []byte {
 	return append(c, ours...)
 }
 
-// fuelLocal is where a function with loops keeps the fuel besides the global: in the loop it is then in a register, and
-// written to memory, but not read from there.
+// fuelLocal is where a function with loops keeps the fuel.
 func (b *body) fuelLocal() int {
 	if b.temporary {
 		return int(b.locals) + 1
@@ -201,7 +218,17 @@ func (b *body) fuelLocal() int {
 }
 
 func (w *writer) reload(c []byte, b *body) []byte {
+	if !b.loops {
+		return c
+	}
 	return with(with(c, opGlobalGet, w.m.globals), opLocalSet, b.fuelLocal())
+}
+
+func (w *writer) save(c []byte, b *body) []byte {
+	if !b.loops {
+		return c
+	}
+	return with(with(c, opLocalGet, b.fuelLocal()), opGlobalSet, w.m.globals)
 }
 
 func (w *writer) blockType(c, results []byte) []byte {
@@ -238,16 +265,13 @@ func (w *writer) check(c []byte, index int, get, kind byte, depth uint32) []byte
 func (w *writer) pay(c []byte, e *edit, b *body) []byte {
 	get, set, fuel := byte(opGlobalGet), byte(opGlobalSet), w.m.globals
 	if b.loops {
-		get, set, fuel = opLocalGet, opLocalTee, b.fuelLocal()
+		get, set, fuel = opLocalGet, opLocalSet, b.fuelLocal()
 	}
-	if e.kind >= payBytes {
+	if e.kind.byLength() {
 		c = with(c, opLocalTee, int(b.locals))
 	}
 	c = w.price(with(c, get, fuel), e, b)
 	c = with(append(c, opI64Sub), set, fuel)
-	if b.loops {
-		c = with(c, opGlobalSet, w.m.globals)
-	}
 	if e.kind == pay {
 		return c
 	}
