@@ -4,7 +4,7 @@ GOLANGCI_LINT := v2.15.0
 GOBIN := $(shell go env GOPATH)/bin
 
 # Packages with goroutines of their own: these run once more under the race detector.
-RACE := ./pipeline/... ./kafka/... ./memstate/... ./internal/devstack/... ./internal/process/... ./chaos/proxy/...
+RACE := ./daemon/... ./logs/... ./pipeline/... ./kafka/... ./memstate/... ./internal/devstack/... ./internal/process/... ./chaos/proxy/...
 
 APT := redis-server clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32
 SERVERS := go run ./internal/servers/cmd/servers

@@ -370,6 +370,18 @@ func TestARunningPipelineThatHearsNothingFromKafkaIsNotReady(t *testing.T) {
 	}
 }
 
+func TestADependencyThatIsAwayIsNamed(t *testing.T) {
+	r := newRig(t, two)
+	r.feed("goes.in", "a")
+	r.run()
+	r.until("goes-on", func(s Status) bool { return s.Ledger.Out == 1 && s.Checks["kafka"] == "ok" })
+	r.stack.Close()
+	s := r.until("goes-on", func(s Status) bool { return strings.HasPrefix(s.Checks["kafka"], "no answer for ") })
+	if !s.Ready {
+		t.Errorf("it is not ready after a moment without Kafka: %s", s.Why)
+	}
+}
+
 func TestWhereAPartitionStandsIsForgottenWhenItIsNoLongerOurs(t *testing.T) {
 	b, p := newBoard(nil), stream.Partition{Topic: "in"}
 	b.stands(0, pipeline.Standing{Partition: p, Floor: 1})

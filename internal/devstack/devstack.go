@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -35,6 +36,7 @@ type Stack struct {
 	redis *miniredis.Miniredis
 	stop  context.CancelFunc
 	done  chan struct{}
+	once  sync.Once
 }
 
 // Start brings both up. They run until Close, or until ctx ends for the clock of Redis alone.
@@ -106,10 +108,12 @@ func (s *Stack) Brokers() []string { return s.kafka.ListenAddrs() }
 // RedisAddr returns the address of Redis, as host:port.
 func (s *Stack) RedisAddr() string { return s.redis.Addr() }
 
-// Close takes both down and waits for what Start began.
+// Close takes both down and waits for what Start began. It may be called again.
 func (s *Stack) Close() {
-	s.stop()
-	<-s.done
-	s.kafka.Close()
-	s.redis.Close()
+	s.once.Do(func() {
+		s.stop()
+		<-s.done
+		s.kafka.Close()
+		s.redis.Close()
+	})
 }
