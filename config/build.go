@@ -159,7 +159,8 @@ func (b *builder) redis(name string) value {
 	b.cfg.Redis[name] = r
 	return object(func() settings {
 		return settings{
-			{name: "addrs", doc: "Where it is; several for a cluster.", need: "add addrs: [host:6379]", value: addresses(&r.Addrs)},
+			{name: "addrs", doc: "Where it is; several for a cluster. With `master`, where the Sentinels are.", need: "add addrs: [host:6379]", value: addresses(&r.Addrs)},
+			{name: "master", doc: "The name of the master that the Sentinels at addrs watch.", value: text(&r.Master).unset("no Sentinels")},
 			{name: "username", doc: "The user to log in as.", value: text(&r.Username)},
 			{name: "password", doc: "The user's password.", value: secret(&r.Password)},
 			{name: "db", doc: "The number of the database.", value: count(&r.DB, 0, 1<<20).unset("0")},

@@ -44,6 +44,7 @@ type SASL struct {
 type Redis struct {
 	Name     string
 	Addrs    []string
+	Master   string // the sentinels at Addrs watch it; "": there are none
 	Username string
 	Password Secret
 	DB       int

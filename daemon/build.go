@@ -223,7 +223,7 @@ func (b *builder) store(r *config.Redis) error {
 			return fmt.Errorf("redis %s: %w", r.Name, err)
 		}
 		s := &store{pulse: &pulse{}}
-		if s.Client, err = redisstate.Open(redisstate.Options{Addrs: r.Addrs, Username: r.Username, Password: r.Password.Reveal(), DB: r.DB, TLS: t,
+		if s.Client, err = redisstate.Open(redisstate.Options{Addrs: r.Addrs, Master: r.Master, Username: r.Username, Password: r.Password.Reveal(), DB: r.DB, TLS: t,
 			Dial: b.options.Dial, Observe: observeRedis(b.metrics.Store(r.Name), s.pulse)}); err != nil {
 			return err
 		}

@@ -110,7 +110,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 			diagnosis, stop := context.WithCancel(ctx)
 			defer stop()
 			wg.Go(func() { r.diagnose(diagnosis) })
-			if err := pipeline.Run(ctx, r.spec); err != nil {
+			err := d.admit(ctx, r)
+			if err == nil {
+				err = pipeline.Run(ctx, r.spec)
+			}
+			if err != nil {
 				errs[i] = fmt.Errorf("pipeline %s: %w", r.cfg.Name, err)
 				r.log.Error("the pipeline has ended", "error", err)
 				if errors.Is(err, stream.ErrFailed) {

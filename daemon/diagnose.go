@@ -130,7 +130,12 @@ func (d *Daemon) Check(ctx context.Context) (findings []Finding, found []error) 
 		if r.cfg.ExactlyOnce {
 			f.Delivery = string(report.Level)
 		}
+		warnings, err := d.inspect(ctx, r.cfg)
+		f.Warnings = append(f.Warnings, warnings...)
 		findings = append(findings, f)
+		if err != nil {
+			found = append(found, fmt.Errorf("pipeline %s: %w", r.cfg.Name, err))
+		}
 		for _, err := range report.Errors {
 			found = append(found, fmt.Errorf("pipeline %s: %w", r.cfg.Name, err))
 		}

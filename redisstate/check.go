@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -17,10 +18,32 @@ type Report struct {
 	Warnings        []string // sentences, for people
 }
 
-// Check looks at the settings on which the safety of state depends.
+// Evicts says that the server may remove state to make room.
+func (r *Report) Evicts() bool { return r.MaxmemoryPolicy != "" && r.MaxmemoryPolicy != "noeviction" }
+
+// Check looks at the settings on which the safety of state depends. Of a cluster it tells the least safe of all masters.
 func (c *Client) Check(ctx context.Context) (Report, error) {
+	cluster, ok := c.rdb.(*redis.ClusterClient)
+	if !ok {
+		return check(ctx, c.rdb)
+	}
+	var mu sync.Mutex
+	var worst Report
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, n *redis.Client) error {
+		r, err := check(ctx, n)
+		mu.Lock()
+		defer mu.Unlock()
+		if worst.Version == "" || len(r.Warnings) > len(worst.Warnings) || r.Evicts() {
+			worst = r
+		}
+		return err
+	})
+	return worst, err
+}
+
+func check(ctx context.Context, n redis.Cmdable) (Report, error) {
 	var r Report
-	info, err := c.rdb.Info(ctx, "server").Result()
+	info, err := n.Info(ctx, "server").Result()
 	if err != nil {
 		return r, classify("asking Redis for its version", err)
 	}
@@ -29,13 +52,13 @@ func (c *Client) Check(ctx context.Context) (Report, error) {
 			r.Version = strings.TrimSpace(v)
 		}
 	}
-	if r.MaxmemoryPolicy, err = c.setting(ctx, "maxmemory-policy"); err != nil {
+	if r.MaxmemoryPolicy, err = setting(ctx, n, "maxmemory-policy"); err != nil {
 		return r, err
 	}
-	if r.Appendonly, err = c.setting(ctx, "appendonly"); err != nil {
+	if r.Appendonly, err = setting(ctx, n, "appendonly"); err != nil {
 		return r, err
 	}
-	if r.MaxmemoryPolicy != "noeviction" && r.MaxmemoryPolicy != "" {
+	if r.Evicts() {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("maxmemory-policy is %s: Redis may evict state; set noeviction", r.MaxmemoryPolicy))
 	}
 	if r.Appendonly == "no" {
@@ -45,8 +68,8 @@ func (c *Client) Check(ctx context.Context) (Report, error) {
 }
 
 // setting reads one setting, or "" where the server does not let us.
-func (c *Client) setting(ctx context.Context, name string) (string, error) {
-	m, err := c.rdb.ConfigGet(ctx, name).Result()
+func setting(ctx context.Context, n redis.Cmdable, name string) (string, error) {
+	m, err := n.ConfigGet(ctx, name).Result()
 	var answer redis.Error
 	if errors.As(err, &answer) {
 		return "", nil

@@ -31,15 +31,17 @@ const (
 	redoTTL      = 7 * 24 * time.Hour // a redo blob is applied by the next checkpoint or take-over
 )
 
-// aliveKey is what Ping writes; it belongs to no pipeline.
+// aliveKey is what Ping writes, on a cluster several; it belongs to no pipeline.
 const (
-	aliveKey = "{sp:alive}"
-	aliveTTL = time.Minute
+	aliveKey  = "sp:alive"
+	aliveKeys = 32 // on a cluster: enough to meet every master in all likelihood
+	aliveTTL  = time.Minute
 )
 
 // Options say how to reach Redis.
 type Options struct {
-	Addrs    []string // one is a server, several are a cluster
+	Addrs    []string // one is a server, several are a cluster; with Master they are sentinels
+	Master   string   // name of the master that the sentinels watch; "": none
 	Username string
 	Password string
 	DB       int                                                               // not on a cluster
@@ -70,7 +72,7 @@ func Open(o Options) (*Client, error) {
 	if len(o.Addrs) == 0 {
 		return nil, errors.New("redis: no address is given")
 	}
-	if len(o.Addrs) > 1 && o.DB != 0 {
+	if len(o.Addrs) > 1 && o.Master == "" && o.DB != 0 {
 		return nil, errors.New("redis: a cluster has no database numbers")
 	}
 	c := &Client{keep: o.Keep, observe: o.Observe}
@@ -81,7 +83,7 @@ func Open(o Options) (*Client, error) {
 		c.observe = func(string, time.Duration, error) {}
 	}
 	c.rdb = redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: o.Addrs, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLS, Dialer: o.Dial,
+		Addrs: o.Addrs, MasterName: o.Master, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLS, Dialer: o.Dial,
 		DialTimeout: dialTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		MaxRetries: retries, PoolSize: poolSize, ContextTimeoutEnabled: true, DisableIdentity: true,
 		// These are offers of one vendor's service. Asking for them costs each new connection a round trip, under a lock that
@@ -94,12 +96,39 @@ func Open(o Options) (*Client, error) {
 // Close ends the connections.
 func (c *Client) Close() error { return c.rdb.Close() }
 
-// Ping returns nil once Redis answers and takes writes; until then the error wraps stream.ErrUnavailable. It writes: a Redis
-// without memory, or that is a replica, answers PING as well as any, and a worker that believed it would go in and out of its
-// group again and again.
+// Ping returns nil once Redis, which is every master of a cluster, answers and takes writes; until then the error wraps
+// stream.ErrUnavailable. It writes: a Redis without memory, or that is a replica, answers PING as well as any, and a worker
+// that believed it would go in and out of its group again and again.
 func (c *Client) Ping(ctx context.Context) error {
-	if err := c.rdb.Set(ctx, aliveKey, 1, aliveTTL).Err(); err != nil {
-		return classify("asking Redis for a sign of life", err)
+	const what = "asking Redis for a sign of life"
+	if cluster, ok := c.rdb.(*redis.ClusterClient); ok {
+		return pingCluster(ctx, what, cluster)
+	}
+	// A node of a cluster that is taken for a server of its own refuses a key of another node's, for ever.
+	info, err := c.rdb.ClusterInfo(ctx).Result()
+	var answer redis.Error // it is no cluster, or does not let us ask
+	if err == nil && !strings.Contains(info, "cluster_size:1") {
+		return fmt.Errorf("%s: this is one node of a cluster: name another of its nodes in addrs, too", what)
+	}
+	if err == nil || errors.As(err, &answer) {
+		err = c.rdb.Set(ctx, aliveKey, 1, aliveTTL).Err()
+	}
+	if err != nil {
+		return classify(what, err)
+	}
+	return nil
+}
+
+func pingCluster(ctx context.Context, what string, c *redis.ClusterClient) error {
+	if err := c.ForEachMaster(ctx, func(ctx context.Context, n *redis.Client) error { return n.Ping(ctx).Err() }); err != nil {
+		return classify(what, err)
+	}
+	p := c.Pipeline()
+	for i := range aliveKeys {
+		p.Set(ctx, fmt.Sprintf("%s:%d", aliveKey, i), 1, aliveTTL)
+	}
+	if _, err := p.Exec(ctx); err != nil {
+		return classify(what, err)
 	}
 	return nil
 }
