@@ -113,3 +113,56 @@ func firsts(at int64, n int) *stream.Batch {
 	}
 	return b
 }
+
+// TestARealRedisThatWasRolledBackIsRepaired cuts the tail of the append-only file, at any byte, as a power cut does.
+func TestARealRedisThatWasRolledBackIsRepaired(t *testing.T) {
+	server, client := realRedis(t, "--appendfsync", "always", "--aof-load-truncated", "yes")
+	space := client.Space("p", "d")
+	var log []stream.Record
+	for i := range 400 {
+		log = append(log, stream.Record{Key: []byte(strconv.Itoa(i * 7 % 250)), Timestamp: 5_000_000, Origin: stream.Coordinate{Partition: part, Offset: int64(i)}})
+	}
+	repairs := 0
+	config := dedup.Config{Name: "d", Key: key, Window: time.Hour, Store: space,
+		Events: dedup.Events{Repaired: func(stream.Partition, int64, int64, dedup.StateLoss) { repairs++ }}}
+	open := func(at int64) *dedup.Step {
+		t.Helper()
+		step, err := dedup.New(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit := stream.Commit{Floor: at, Head: at}
+		if at == 0 {
+			commit.Floor = -1
+		}
+		if err := step.Open(t.Context(), stream.Assignment{Partition: part, Commit: commit, Position: at, History: history{part, log, &commit}}); err != nil {
+			t.Fatal(err)
+		}
+		return step
+	}
+	firsts := 0
+	step := open(0)
+	for at := int64(0); at < 400; at += 10 {
+		if at%100 == 50 {
+			server.Kill()
+			if _, err := server.CutLog(300 + 97*at); err != nil {
+				t.Fatal(err)
+			}
+			if err := server.Restart(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := step.Process(t.Context(), batchOf(part, log, at, at+10)); !errors.Is(err, stream.ErrLost) && !errors.Is(err, stream.ErrUnavailable) {
+				t.Fatalf("the first call after the roll-back: %v, want lost", err)
+			}
+			step = open(at)
+		}
+		for _, said := range judged(t, step, batchOf(part, log, at, at+10)) {
+			if said == "flowing 0 " {
+				firsts++
+			}
+		}
+	}
+	if firsts != 250 || repairs != 4 {
+		t.Errorf("%d records were first after %d repairs, want 250 after 4", firsts, repairs)
+	}
+}
