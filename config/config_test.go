@@ -88,6 +88,13 @@ var mistakes = []struct {
 	{"127.0.0.1:${ADMIN_PORT}", "0.0.0.0:${ADMIN_PORT}", "can be reached from outside", true},
 	{"start: earliest", "decode: avro", "avro is not available in this version", false},
 	{"- dedup: { key: $.id, window: 24h }", "- { on_error: retry, dedup: { key: $.id } }", "only filter and transform can try a record again", true},
+	{"topic: out,", "topic: { expr: 'key', allow: [a] },", "a topic chosen by an expression is not available in this version (name one topic, and route to a sink for each)", false},
+	{"commit_interval: 100ms", "journal: off", "it is not available in this version (leave it out)", false},
+	{"topic: out,", "topic: ..,", `".." is no name of a topic`, true},
+	{"session_timeout: 6s", "session_timeout: 6s, poll: {}, poll: {}", "the key is there twice, first in line 9", true},
+	{"admin: {", "admin: { hosts: [], hosts: [],", "the key is there twice", true},
+	{"[\"127.0.0.1:6379\"]", "[\"127.0.0.1\"]", `"127.0.0.1" is no address (write host:port)`, true},
+	{"[\"127.0.0.1:6379\"]", "[]", "the list is empty (name at least one host:port)", true},
 }
 
 func TestWhatIsWrongIsNamedWithPlaceAndRemedy(t *testing.T) {
