@@ -9,7 +9,7 @@ RACE := ./daemon/... ./logs/... ./pipeline/... ./kafka/... ./memstate/... ./inte
 APT := redis-server clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32
 SERVERS := go run ./internal/servers/cmd/servers
 
-.PHONY: dev build deps plugins test lint servers bench chaos soak
+.PHONY: dev build deps plugins test lint servers bench chaos aimed soak
 
 dev: ## Kafka, Redis and pipelines.yaml in one process, on real records
 	go run ./cmd/streamproc dev
@@ -43,6 +43,11 @@ servers: ## a real Kafka and a real Redis, until interrupted
 
 bench: ## pass, q1 and dedup-q1 beside the floor
 	go run ./bench/cmd/bench
+
+aimed: ## a stale member is aimed at thirty times in each way, with the guard and without, some ten minutes
+	go build -o bin/aimed ./chaos/cmd/aimed
+	go build -tags mutant_noguard -o bin/aimed-noguard ./chaos/cmd/aimed
+	$(SERVERS) bin/aimed -mutant bin/aimed-noguard
 
 chaos: ## every scenario of chaos/, about half an hour; results are kept in chaos/results
 	go run ./chaos/cmd/chaos

@@ -12,6 +12,9 @@ func configuration(scenario, broker, redis, plugin, name, in, out string) string
 		c += fmt.Sprintf("  plugins: { price: { wasm: %q } }\n", plugin)
 	}
 	c += fmt.Sprintf("pipelines:\n  %s:\n    commit_interval: %s\n    source: { topics: [%q], start: earliest }\n", name, commitInterval, in)
+	if once(scenario) {
+		c += "    delivery: exactly_once\n"
+	}
 	if discounts(scenario) {
 		c += "    steps:\n"
 	}

@@ -37,7 +37,7 @@ const (
 )
 
 // Scenarios are the names of what can be measured.
-var Scenarios = []string{"pass", "q1", "dedup-q1"}
+var Scenarios = []string{"pass", "q1", "q1-once", "dedup-q1"}
 
 func (o *Options) complete() error {
 	if len(o.Scenarios) == 0 {
@@ -71,3 +71,4 @@ func (o *Options) complete() error {
 
 func discounts(scenario string) bool { return scenario != "pass" }
 func dedups(scenario string) bool    { return scenario == "dedup-q1" }
+func once(scenario string) bool      { return scenario == "q1-once" }

@@ -161,6 +161,7 @@ func (c *Client) offer(r stream.Revocation, late <-chan time.Time) bool {
 
 func (c *Client) onLost(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
 	c.member.drop(topics, errors.New("the membership was lost"))
+	c.log.Debug("the membership is lost", "partitions", topics)
 	if stop := c.interrupt.Load(); stop != nil {
 		(*stop)()
 	}
@@ -318,6 +319,13 @@ func (c *Client) Flush(ctx context.Context) ([]stream.Record, error) {
 		err = c.txn.explain(err)
 	}
 	return refused, err
+}
+
+// Discard implements pipeline.Client.
+func (c *Client) Discard() {
+	if c.txn != nil {
+		c.txn.abort()
+	}
 }
 
 // Close implements pipeline.Client: it leaves the group, so that the partitions move on at once. franz-go's close waits

@@ -222,17 +222,23 @@ func (t *transactions) explain(err error) error {
 	return err
 }
 
-// close aborts what is open, for a bounded time, so that nobody waits for its timeout.
+// abort ends the open transaction without effect, for a bounded time, so that nobody waits for its timeout.
+func (t *transactions) abort() {
+	if !t.open || t.lost {
+		return
+	}
+	t.open = false
+	ctx, cancel := context.WithTimeout(context.Background(), abortPatience)
+	defer cancel()
+	if t.cl.AbortBufferedRecords(ctx) == nil {
+		_ = t.cl.EndTransaction(ctx, kgo.TryAbort) // if it fails, the next holder of the id or the timeout ends it
+	}
+}
+
 func (t *transactions) close() {
 	t.stop()
 	<-t.ready
-	if t.open && !t.lost {
-		ctx, cancel := context.WithTimeout(context.Background(), abortPatience)
-		defer cancel()
-		if t.cl.AbortBufferedRecords(ctx) == nil {
-			_ = t.cl.EndTransaction(ctx, kgo.TryAbort) // if it fails, the next holder of the id or the timeout ends it
-		}
-	}
+	t.abort()
 	if t.offsets != nil {
 		t.offsets.Close()
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/streamproc/streamproc/stream"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -208,5 +209,59 @@ func TestTransactionTimeoutIsBelowTheSession(t *testing.T) {
 		if got := transactionTimeout(session); got != want {
 			t.Errorf("%v for a session of %v, want %v", got, session, want)
 		}
+	}
+}
+
+// A record is refused for good, by the client or by the brokers. Its dead letter is written in the same transaction, which
+// then commits.
+func TestARefusedRecordAndItsDeadLetterAreInTheTransaction(t *testing.T) {
+	for name, limit := range map[string]string{"by the client": "10000000", "by the brokers": "1000"} {
+		t.Run(name, func(t *testing.T) {
+			c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "in"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(c.Close)
+			r := &rig{c, Cluster{Brokers: c.ListenAddrs()}, Group{Name: "g", Topics: []string{"in"}, SessionTimeout: 6 * time.Second, PollRecords: 100}}
+			admin, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(admin.Close)
+			if _, err := kadm.NewClient(admin).CreateTopic(t.Context(), 1, 1, map[string]*string{"max.message.bytes": &limit}, "out"); err != nil {
+				t.Fatal(err)
+			}
+			size := 2 << 20
+			if limit == "1000" {
+				size = 2000
+			}
+			r.transactional(t).feed(t, 0, 4)
+			cl := r.dial(t)
+			rs, marks := poll(t, cl, 4)
+			rs[1].Value = make([]byte, size)
+			for i := range rs {
+				rs[i].Key, rs[i].Headers = nil, nil
+			}
+			outputs(rs)
+			cl.Write(rs[:1])
+			if _, err := cl.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			cl.Write(rs[1:2]) // in a batch of its own: a broker refuses batches
+			refused, err := cl.Flush(t.Context())
+			if err != nil || len(refused) != 1 {
+				t.Fatalf("refused %d, %v", len(refused), err)
+			}
+			cl.Write(append(rs[2:], stream.Record{Value: []byte("dead"), Sink: 1}))
+			if _, err := cl.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := cl.Commit(t.Context(), commits(marks, "n")); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.visible(t); len(got) != 4 || got[3] != "dead" {
+				t.Errorf("visible %q", got)
+			}
+		})
 	}
 }

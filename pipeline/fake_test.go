@@ -11,11 +11,12 @@ import (
 
 // broker is a partition's log, a group's commit and the output of a pipeline, in memory. It outlives its clients.
 type broker struct {
-	mu     sync.Mutex
-	log    []stream.Record
-	commit stream.Commit
-	wrote  []stream.Record
-	dials  int
+	mu      sync.Mutex
+	log     []stream.Record
+	commit  stream.Commit
+	wrote   []stream.Record
+	dials   int
+	dropped int // memberships that let go of what was not committed
 }
 
 var input = stream.Partition{Topic: "in"}
@@ -79,6 +80,7 @@ func (c *client) Full() bool                         { return false }
 func (c *client) Room() <-chan struct{}              { return c.room }
 func (c *client) CaughtUp(stream.Partition) bool     { return true }
 func (c *client) End(stream.Partition) int64         { return int64(len(c.b.log)) }
+func (c *client) Discard()                           { c.b.dropped++ }
 func (c *client) Close()                             {}
 
 func (c *client) Write(rs []stream.Record) {

@@ -86,6 +86,9 @@ type Client interface {
 	Replay(ctx context.Context, p stream.Partition, from, to int64, visit func(*stream.Batch) error) (int64, error)
 	// Committed asks the brokers for the commit of a partition.
 	Committed(ctx context.Context, p stream.Partition) (stream.Commit, error)
+	// Discard lets go of what was written and not committed, so that nobody waits for it. The client is then good for
+	// nothing but Revoking and Close. It is bounded in time.
+	Discard()
 	// Close leaves the group. It is bounded in time.
 	Close()
 }

@@ -435,6 +435,7 @@ func (w *Worker) restart() {
 // stall waits, with the membership kept, until the dependencies answer. Nothing of the checkpoint remains.
 func (w *Worker) stall(ctx context.Context, why error) {
 	w.say(Stalled, why.Error())
+	w.client.Discard()
 	for p := range w.touched {
 		if at := w.open[p]; at != nil {
 			at.next, at.last = at.floor, at.first // nothing of the checkpoint remains

@@ -239,6 +239,9 @@ func TestAStalledWorkerKeepsItsMembershipUntilTheStoreIsBack(t *testing.T) {
 	if b.dials != 2 {
 		t.Errorf("dialled %d times, want 2: one membership through the stall, one after", b.dials)
 	}
+	if b.dropped != 1 {
+		t.Errorf("what was not committed was let go %d times: others wait for it", b.dropped)
+	}
 	want := []State{Starting, Running, Stalled, Rebuilding, Starting, Running, Stopped}
 	if diff := cmp.Diff(want, states); diff != "" {
 		t.Error(diff)

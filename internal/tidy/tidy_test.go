@@ -36,7 +36,7 @@ var floors = map[string]int{
 }
 
 // aside are packages beside the floors: tools, tests and examples. The product does not import them, but for those below.
-var aside = []string{"bench", "chaos", "internal", "plugins", "sim"}
+var aside = []string{"bench", "docs", "chaos", "internal", "plugins", "sim"}
 
 // carried are packages from aside that the product does carry, and who may import them.
 var carried = map[string][]string{
