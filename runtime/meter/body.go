@@ -265,8 +265,8 @@ func (s *scan) references(o operands, op byte, at int) {
 			s.b.indirect = append(s.b.indirect, t)
 			_ = r.u32() // the table
 			s.edit(at, save, 0)
-			s.edit(at, dive, t)
-			s.edit(r.at, rise, t)
+			s.edit(at, dive, 0)
+			s.edit(r.at, rise, 0)
 			s.edit(r.at, reload, 0)
 		}
 	case refFunc:

@@ -2,51 +2,35 @@ package meter
 
 // What a call takes on the machine's stack is bounded by counting depth, and only where calls may go round: in functions
 // that belong to a cycle of direct calls, and around calls through the table. A chain of functions outside of all cycles
-// has an end; its weight is added to whatever counts above it. A chain that is long nevertheless gets functions that
-// count within it. So what is on the stack weighs no more than the depth that was given, and one chain.
+// has an end. It goes uncounted as long as it is light; from there on its functions count. So between two that count
+// there is at most such a chain, and the whole stack is at most 1+chainWeight times the depth that was given.
 //
 // Imported functions are leaves: the host does not call back. A Dialect whose host functions do so calls its own engine.
 
-// chainWeight is how much of a chain may go uncounted.
-const chainWeight = 256
-
-// slotsPerWeight is how many values of a call's frame weigh as much as a call.
+// slotsPerWeight is how many values of a call's frame weigh 1. A depth of 1,000 is then at most 2.2 MiB of stack.
 const slotsPerWeight = 16
 
-// weights computes what each function takes from the depth at its entry, and each type around a call through the table;
-// 0 does not count.
-func (m *Module) weights() (functions, types []uint32) {
+// chainWeight is how much of a chain may go uncounted.
+const chainWeight = 16
+
+// weights computes what each function takes from the depth at its entry; 0 does not count.
+func (m *Module) weights() []uint32 {
 	g := &graph{m: m, nodes: make([]node, len(m.bodies))}
 	for v := range g.nodes {
 		if g.nodes[v].order == 0 {
 			g.visit(v)
 		}
 	}
-	functions = make([]uint32, len(m.bodies))
-	for i := range functions {
+	out := make([]uint32, len(m.bodies))
+	for i := range out {
 		if g.nodes[i].counts {
-			functions[i] = g.nodes[i].weight
+			out[i] = m.bodies[i].weight()
 		}
-	}
-	return functions, g.throughTable()
-}
-
-// throughTable is, for each type, the weight of the heaviest chain that begins with a function of that type whose address
-// is taken, or 1.
-func (g *graph) throughTable() []uint32 {
-	heaviest := map[string]uint32{}
-	for _, f := range g.m.taken {
-		if i := int(f) - g.m.imported; i >= 0 && i < len(g.nodes) && !g.nodes[i].counts {
-			k := g.m.types[g.m.typeOf[f]].key()
-			heaviest[k] = max(heaviest[k], g.nodes[i].weight)
-		}
-	}
-	out := make([]uint32, len(g.m.types))
-	for i, t := range g.m.types {
-		out[i] = max(1, heaviest[t.key()])
 	}
 	return out
 }
+
+func (b *body) weight() uint32 { return 1 + b.frame/slotsPerWeight }
 
 // graph is the graph of direct calls between functions with bodies.
 type graph struct {
@@ -62,7 +46,7 @@ type node struct {
 	next       int // call to follow next
 	open       bool
 	counts     bool
-	weight     uint32 // of a call of it, with the chain below that does not count
+	chain      uint32 // weight of the heaviest chain that begins with it and does not count
 }
 
 // callee returns the n-th function that v calls; ok is false for an imported one.
@@ -125,11 +109,11 @@ func (g *graph) component(head int) {
 			case g.nodes[to].open:
 				at.counts = true // it is in a cycle, be it of itself alone
 			case !g.nodes[to].counts:
-				at.weight = max(at.weight, g.nodes[to].weight)
+				at.chain = max(at.chain, g.nodes[to].chain)
 			}
 		}
-		at.weight += 1 + g.m.bodies[v].frame/slotsPerWeight
-		at.counts = at.counts || at.weight > chainWeight
+		at.chain += g.m.bodies[v].weight()
+		at.counts = at.counts || at.chain > chainWeight
 	}
 	for _, v := range members {
 		g.nodes[v].open = false

@@ -8,8 +8,7 @@ import (
 // Metered writes the module anew: it pays for what it does, its memory is bounded, and of its custom sections only the
 // names remain. Functions keep their numbers, and so their names in a stack trace.
 func (m *Module) Metered() []byte {
-	w := &writer{m: m}
-	w.weights, w.throughTable = m.weights()
+	w := &writer{m: m, weights: m.weights()}
 	w.nameTypes()
 	w.out = append(make([]byte, 0, len(m.raw)+len(m.raw)/2), m.raw[:8]...)
 	for _, id := range []byte{typeSection, importSection, functionSection, tableSection, memorySection, globalSection, exportSection,
@@ -21,14 +20,13 @@ func (m *Module) Metered() []byte {
 }
 
 type writer struct {
-	m            *Module
-	weights      []uint32 // what each function takes from the depth
-	throughTable []uint32 // and each call of a type through the table
-	out          []byte
-	content      []byte            // of the section at hand
-	code         []byte            // of the body at hand
-	blocks       map[string]uint32 // number of the type () -> results, for several results
-	added        [][]byte          // results of the types to add
+	m       *Module
+	weights []uint32 // what each function takes from the depth
+	out     []byte
+	content []byte            // of the section at hand
+	code    []byte            // of the body at hand
+	blocks  map[string]uint32 // number of the type () -> results, for several results
+	added   [][]byte          // results of the types to add
 }
 
 // nameTypes finds or adds the types of the blocks around the bodies that count depth.
@@ -162,13 +160,9 @@ func (w *writer) body(c []byte, i int) []byte {
 		case save:
 			c = w.save(c, b)
 		case dive:
-			if n := w.throughTable[e.value]; n > 0 {
-				c = w.check(w.count(c, opI32Sub, n), w.m.globals+1, opGlobalGet, i32, e.depth)
-			}
+			c = w.check(w.count(c, opI32Sub, 1), w.m.globals+1, opGlobalGet, i32, e.depth)
 		case rise:
-			if n := w.throughTable[e.value]; n > 0 {
-				c = w.count(c, opI32Add, n)
-			}
+			c = w.count(c, opI32Add, 1)
 		case reload:
 			c = w.reload(c, b)
 		case leave:
