@@ -1,6 +1,9 @@
 package bench
 
-import "fmt"
+import (
+	"fmt"
+	"path/filepath"
+)
 
 // configuration is what a user would write for a scenario: defaults wherever there are any.
 func configuration(scenario, broker, redis, plugin, name, in, out string) string {
@@ -9,7 +12,11 @@ func configuration(scenario, broker, redis, plugin, name, in, out string) string
 		c += fmt.Sprintf("  redis: { state: { addrs: [%q] } }\n", redis)
 	}
 	if discounts(scenario) {
-		c += fmt.Sprintf("  plugins: { price: { wasm: %q } }\n", plugin)
+		kind := "wasm"
+		if e := filepath.Ext(plugin); e == ".ts" || e == ".js" {
+			kind = "js"
+		}
+		c += fmt.Sprintf("  plugins: { price: { %s: %q } }\n", kind, plugin)
 	}
 	c += fmt.Sprintf("pipelines:\n  %s:\n    commit_interval: %s\n    source: { topics: [%q], start: earliest }\n", name, commitInterval, in)
 	if once(scenario) {

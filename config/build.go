@@ -174,16 +174,22 @@ var digestRE = regexp.MustCompile(`^[0-9a-f]{64}$`)
 func (b *builder) plugin(name string) value {
 	p := &Plugin{Name: name, Limits: b.limits}
 	b.cfg.Plugins[name] = p
-	return one([]string{"wasm"}, func() settings {
+	return one([]string{"wasm", "js"}, func() settings {
 		return settings{
 			{name: "wasm", doc: "The module.", value: file(&p.Wasm)},
-			{name: "sha256", doc: "The digest of the module; nothing else is loaded.", value: digest(&p.SHA256)},
+			{name: "js", doc: "The script, in TypeScript or JavaScript. It imports files of its own folder only.", value: file(&p.JS)},
+			{name: "abi", doc: "What the module speaks, where its imports and exports leave that open.", value: abi(&p.ABI)},
+			{name: "sha256", doc: "The digest of the module or script; nothing else is loaded.", value: digest(&p.SHA256)},
 			{name: "limits", doc: "What the plugin may use.", value: pluginLimits(&p.Limits)},
 			{name: "oci", value: later()},
 			{name: "signature", value: later()},
 			{name: "capabilities", doc: "What the plugin is given of the world: `clock`, the time of the clock on the wall instead of that of the batch.", value: capabilities(&p.Capabilities)},
 		}
 	})
+}
+
+func abi(to *string) value {
+	return word(to, "sp1", "redpanda").unset("as its imports and exports say")
 }
 
 func digest(to *string) value {
@@ -200,7 +206,7 @@ func pluginLimits(l *PluginLimits) value {
 			{name: "memory", doc: "The largest memory of one instance. Each worker has one for each step.", value: size(&l.MemoryBytes, 64<<10, 512<<20)},
 			{name: "output", doc: "The most bytes that one record may become.", value: size(&l.OutputBytes, 1, 64<<20)},
 			{name: "outputs", doc: "The most records that one record may become.", value: count(&l.Outputs, 1, 1<<20)},
-			{name: "fuel", doc: "What one record may cost, in units of about one simple instruction: 10 M hold a processor for some 10 to 20 ms.", value: count(&l.Fuel, 1000, 100_000_000).unset("10M; 50M for a script")},
+			{name: "fuel", doc: "What one record may cost, in units of about one simple instruction: 10 M hold a processor for some 10 to 20 ms.", value: count(&l.Fuel, 1000, 400_000_000).unset("10M, at most 100M; for a script 200M, at most 400M")},
 			{name: "depth", doc: "How deep calls may go within calls, where they may recurse.", value: count(&l.Depth, 10, 10_000).unset("1000; 10k for a script")},
 			{name: "log_lines", doc: "The most lines that one instance may log in a second; the others are counted.", value: count(&l.LogLines, 1, 1<<20)},
 			{name: "traps", doc: "After so many records in a row that trap or are over a limit, the plugin is held to be broken: the pipeline pauses, for a second and then for longer, and says so.", value: count(&l.Traps, 1, 1<<20)},

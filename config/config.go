@@ -54,7 +54,9 @@ type Redis struct {
 // Plugin is one module.
 type Plugin struct {
 	Name   string
-	Wasm   string // path, resolved
+	Wasm   string // path, resolved; or
+	JS     string // path of a script, resolved
+	ABI    string // what the module speaks; "": as its imports and exports say
 	SHA256 string // hex; "": not pinned
 	Limits PluginLimits
 
@@ -153,10 +155,11 @@ type Filter struct {
 	Plugin *PluginUse
 }
 
-// PluginUse is a plugin with the configuration that it is given, as JSON.
+// PluginUse is a plugin with the configuration that it is given, as JSON, and the sinks that it may write to by name.
 type PluginUse struct {
-	Plugin *Plugin
-	Config []byte
+	Plugin  *Plugin
+	Config  []byte
+	Outputs []*Sink
 }
 
 // Dedup drops what has been there before.

@@ -84,15 +84,20 @@ func (r *pipelineReader) transform(s *Step) value {
 
 // use is a plugin, with what it is given.
 func (r *pipelineReader) use(u *PluginUse) value {
-	wasm := ""
-	return one([]string{"plugin", "wasm"}, func() settings {
+	own, sink := &Plugin{Limits: r.limits}, (*Sink)(nil)
+	named := func(at) {
+		file := filepath.Base(own.Wasm + own.JS)
+		own.Name, u.Plugin = strings.TrimSuffix(file, filepath.Ext(file)), own
+	}
+	return one([]string{"plugin", "wasm", "js"}, func() settings {
 		return settings{
 			{name: "plugin", doc: "The plugin, by its name in resources.plugins.", value: reference(&u.Plugin, "plugin", r.cfg.Plugins).unset("")},
-			{name: "wasm", doc: "A module that has no name.", value: file(&wasm).then(func(at) {
-				u.Plugin = &Plugin{Name: strings.TrimSuffix(filepath.Base(wasm), ".wasm"), Wasm: wasm, Limits: r.limits}
-			})},
+			{name: "wasm", doc: "A module that has no name.", value: file(&own.Wasm).then(named)},
+			{name: "js", doc: "A script that has no name, in TypeScript or JavaScript. It imports files of its own folder only.", value: file(&own.JS).then(named)},
 			{name: "config", doc: "What the plugin is given when it starts, as JSON.", value: anything(&u.Config)},
-			{name: "js", value: later()},
+			{name: "outputs", doc: "The sinks that the plugin may write to by name, beside its step's own output.", value: list(func() value {
+				return r.toSink(&sink).then(func(at) { u.Outputs = append(u.Outputs, sink) })
+			})},
 			{name: "py", value: later()},
 		}
 	})

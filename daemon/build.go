@@ -16,6 +16,7 @@ import (
 	"github.com/streamproc/streamproc/pipeline"
 	"github.com/streamproc/streamproc/redisstate"
 	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/runtime/js"
 	"github.com/streamproc/streamproc/stream"
 )
 
@@ -192,12 +193,16 @@ func (b *builder) load(ctx context.Context, steps []config.Step) error {
 }
 
 func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse) error {
-	module, err := os.ReadFile(use.Plugin.Wasm)
-	if err != nil {
-		return fmt.Errorf("step %s: reading plugin %s: %w", step, use.Plugin.Name, err)
+	c := use.Plugin
+	s := runtime.Source{Name: c.Name, SHA256: c.SHA256, Config: use.Config, Topics: b.cfg.Source.Topics, ABI: c.ABI,
+		Limits: limitsOf(c.Limits), Capabilities: c.Capabilities, Logger: b.log}
+	for _, sink := range use.Outputs {
+		s.Outputs = append(s.Outputs, runtime.Output{Name: sink.Name, Sink: b.numbers[sink]})
 	}
-	p, err := b.engine.Load(ctx, runtime.Source{Name: use.Plugin.Name, Bytes: module, SHA256: use.Plugin.SHA256, Config: use.Config, Topics: b.cfg.Source.Topics,
-		Limits: limitsOf(use.Plugin.Limits), Capabilities: use.Plugin.Capabilities, Logger: b.log})
+	if err := b.readPlugin(&s, c); err != nil {
+		return fmt.Errorf("step %s: reading plugin %s: %w", step, c.Name, err)
+	}
+	p, err := b.engine.Load(ctx, s)
 	if err != nil {
 		return fmt.Errorf("step %s: %w", step, err)
 	}
@@ -208,6 +213,21 @@ func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse
 func limitsOf(l config.PluginLimits) runtime.Limits {
 	return runtime.Limits{MemoryBytes: l.MemoryBytes, OutputBytes: l.OutputBytes, Outputs: l.Outputs, Fuel: l.Fuel, Depth: l.Depth,
 		LogLines: l.LogLines, Traps: l.Traps, Large: l.Structure == "large"}
+}
+
+// readPlugin reads the module, or the script and with it the engine that runs it.
+func (b *builder) readPlugin(s *runtime.Source, p *config.Plugin) (err error) {
+	if p.JS == "" {
+		s.Bytes, err = os.ReadFile(p.Wasm)
+		return err
+	}
+	script, err := js.Compile(p.JS)
+	if err != nil {
+		return err
+	}
+	script.Bytes = b.cfg.Source.Bytes
+	s.Bytes, s.Dialect = js.Engine, script
+	return nil
 }
 
 // store is one Redis, for all pipelines.

@@ -44,7 +44,8 @@ type Resetter interface {
 	Reset(ctx context.Context) bool
 }
 
-// Frugal is a Dialect whose guests have other default limits. A zero field leaves the default.
+// Frugal is a Dialect whose guests have other default limits. A zero field leaves the default. The most fuel that may be
+// set is twice the default, if that is more than for others.
 type Frugal interface{ Defaults() Limits }
 
 // The powers that a Session may have over its guest's WASI, which reaches nothing without them.

@@ -13,7 +13,7 @@ type Limits struct {
 	MemoryBytes int64 // linear memory of one instance; default 32 MiB, at most 512 MiB; rounded up to 64 KiB
 	OutputBytes int64 // value, key and headers that one input may become; default 4 MiB
 	Outputs     int   // outputs of one input; default 1,000
-	Fuel        int64 // units for one record, about one for each simple instruction; default 10 M, at most 100 M
+	Fuel        int64 // units for one record, about one for each simple instruction; default 10 M, at most 100 M, for a script 200 M and 400 M
 	Depth       int   // calls within calls, where they may recurse; default 1,000, at most 10,000
 	LogLines    int   // lines a second of one instance; default 100
 	Traps       int   // records in a row that trap before the plugin is held to be broken; default 100
@@ -64,7 +64,7 @@ func (l Limits) or(o Limits) Limits {
 }
 
 // withDefaults completes the limits, and says which of them is out of its range.
-func (l Limits) withDefaults() (Limits, error) {
+func (l Limits) withDefaults(mostFuel int64) (Limits, error) {
 	l = l.or(Limits{MemoryBytes: defaultMemory, OutputBytes: defaultOutputBytes, Outputs: defaultOutputs, Fuel: defaultFuel,
 		Depth: defaultDepth, LogLines: defaultLogLines, Traps: defaultTraps})
 	for _, c := range []struct {
@@ -72,7 +72,7 @@ func (l Limits) withDefaults() (Limits, error) {
 		n, most int64
 	}{
 		{"memory", l.MemoryBytes, maxMemory}, {"output", l.OutputBytes, maxMemory}, {"outputs", int64(l.Outputs), 1 << 20},
-		{"fuel", l.Fuel, maxFuel}, {"depth", int64(l.Depth), maxDepth}, {"log_lines", int64(l.LogLines), 1 << 20}, {"traps", int64(l.Traps), 1 << 20},
+		{"fuel", l.Fuel, mostFuel}, {"depth", int64(l.Depth), maxDepth}, {"log_lines", int64(l.LogLines), 1 << 20}, {"traps", int64(l.Traps), 1 << 20},
 	} {
 		if c.n < 1 || c.n > c.most {
 			return l, fmt.Errorf("the limit %s of %d is not within 1 and %d", c.name, c.n, c.most)

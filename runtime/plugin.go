@@ -61,16 +61,20 @@ type Plugin struct {
 // Load checks and compiles a plugin. Bytes that are in use already are not compiled again. It blocks while another
 // plugin is compiled; the engine's compiler does not honour ctx.
 func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
+	mostFuel := int64(maxFuel)
 	if f, ok := s.Dialect.(Frugal); ok {
-		s.Limits = s.Limits.or(f.Defaults())
+		s.Limits, mostFuel = s.Limits.or(f.Defaults()), max(mostFuel, 2*f.Defaults().Fuel)
 	}
-	limits, err := s.Limits.withDefaults()
+	limits, err := s.Limits.withDefaults(mostFuel)
 	if err != nil {
 		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
 	}
 	digest := sha256.Sum256(s.Bytes)
 	p := &Plugin{rt: rt, log: cmp.Or(s.Logger, rt.log), name: s.Name, digest: hex.EncodeToString(digest[:]), limits: limits, outputs: s.Outputs, metrics: s.Metrics,
 		userConfig: s.Config, topicNames: s.Topics, breaker: breaker{limit: limits.Traps}}
+	if d, ok := s.Dialect.(interface{ Digest() string }); ok {
+		p.digest = d.Digest() // what the user wrote is more telling than the engine that runs it
+	}
 	if s.SHA256 != "" && !strings.EqualFold(s.SHA256, p.digest) {
 		return nil, fmt.Errorf("loading plugin %s: %w: it is %s, %s is wanted", s.Name, ErrDigest, p.digest, s.SHA256)
 	}

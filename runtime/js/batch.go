@@ -95,8 +95,8 @@ func (s *session) batch(ctx context.Context, c *runtime.Call, todo []int) error 
 func (s *session) failed(err error, c *runtime.Call, todo []int) error {
 	c.At(todo[min(s.at(), len(todo)-1)])
 	var t *thrown
-	switch {
-	case s.stopped:
+	switch left, _ := s.host.Fuel(); {
+	case s.stopped || left < 0:
 		return runtime.Failure(stream.ReasonFuel, s.spent(), false)
 	case errors.As(err, &t) && strings.Contains(t.Message, "out of memory"), errors.Is(err, errMemory):
 		return runtime.Failure(stream.ReasonLimit, fmt.Sprintf("%s is out of memory: the limit memory is %d bytes", s.script.name, s.host.MemoryBytes()), false)

@@ -1,6 +1,7 @@
 package js
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/streamproc/streamproc/bench/bid"
@@ -17,32 +18,34 @@ func cpu() int64 {
 	return unix.TimevalToNsec(u.Utime) + unix.TimevalToNsec(u.Stime)
 }
 
-// BenchmarkQ1 is NEXMark's query 1 as a script, 500 records a batch.
+// BenchmarkQ1 is NEXMark's query 1 as a script, by the number of records in a batch.
 func BenchmarkQ1(b *testing.B) {
 	for name, script := range map[string]string{
 		"map": `export const map = v => ({ auction: v.auction, bidder: v.bidder, price: JSON.rawJSON((v.price * 0.908).toFixed(3)), channel: v.channel, dateTime: v.dateTime })`,
 		"rec": `export const map = (v, rec) => ({ auction: v.auction, bidder: v.bidder, price: v.price * 0.908, channel: v.channel, dateTime: v.dateTime, key: rec.key })`,
 	} {
-		b.Run(name, func(b *testing.B) {
-			g := newRig(b).guest(script)
-			const n = 500
-			values := make([][]byte, n)
-			for i := range values {
-				values[i] = bid.Append(nil, int64(i))
-			}
-			batch := &stream.Batch{}
-			records, start := 0, cpu()
-			for b.Loop() {
-				records += n
-				batch.Reset()
-				for i, v := range values {
-					batch.Records = append(batch.Records, stream.Record{Key: []byte("1327"), Value: v, Timestamp: int64(i)})
-				}
-				if err := g.Process(b.Context(), batch); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(cpu()-start)/float64(records), "cpu-ns/record")
-		})
+		for _, n := range []int{1, 10, 100, 500} {
+			b.Run(fmt.Sprint(name, "/", n), func(b *testing.B) { q1(b, script, n) })
+		}
 	}
+}
+
+func q1(b *testing.B, script string, n int) {
+	g := newRig(b).guest(script)
+	values := make([][]byte, n)
+	for i := range values {
+		values[i] = bid.Append(nil, int64(i))
+	}
+	batch, records, start := &stream.Batch{}, 0, cpu()
+	for b.Loop() {
+		records += n
+		batch.Reset()
+		for i, v := range values {
+			batch.Records = append(batch.Records, stream.Record{Key: []byte("1327"), Value: v, Timestamp: int64(i)})
+		}
+		if err := g.Process(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(cpu()-start)/float64(records), "cpu-ns/record")
 }

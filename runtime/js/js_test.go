@@ -264,11 +264,13 @@ export function map(v) {
   if (v === "loop") for (;;);
   if (v === "regex") return /^(a+)+$/.test("a".repeat(40) + "b")
   if (v === "grow") for (;;) kept.push(new Uint8Array(1 << 20))
+  if (v === "fill") { const a = new Uint8Array(8 << 20); for (;;) a.fill(7) }
+  if (v === "big") { let n = 3n; for (;;) n = n * n }
   if (v === "catch") for (;;) try { for (;;); } catch (e) {}
   return v
 }`)
-	got := strings.Split(outcome(t, g, batchOf(`1`, `"loop"`, `2`, `"grow"`, `"regex"`, `3`, `"catch"`, `4`)), "\n")
-	for i, want := range []string{"1", "!fuel price.ts was stopped", "2", "!limit price.ts is out of memory", "!fuel", "3", "!fuel", "4"} {
+	got := strings.Split(outcome(t, g, batchOf(`1`, `"loop"`, `2`, `"grow"`, `"regex"`, `3`, `"catch"`, `4`, `"fill"`, `"big"`, `5`)), "\n")
+	for i, want := range []string{"1", "!fuel price.ts was stopped", "2", "!limit price.ts is out of memory", "!fuel", "3", "!fuel", "4", "!fuel price.ts was stopped", "!fuel price.ts was stopped", "5"} {
 		if !strings.HasPrefix(got[i], want) {
 			t.Errorf("%d: %q, want %q", i, got[i], want)
 		}
@@ -378,5 +380,15 @@ func TestTheDigestIsThatOfTheSource(t *testing.T) {
 	second, err := Compile(r.write("price.js", importing))
 	if err != nil || first.Digest() == second.Digest() {
 		t.Errorf("a changed neighbour leaves the digest at %s: %v", first.Digest(), err)
+	}
+}
+
+func TestNumbersAndChanceAreAsTheGuideSays(t *testing.T) {
+	r := newRig(t)
+	check(t, outcome(t, r.guest(`export const map = v => v`), batchOf("12345678901234567890", "1.50")), "12345678901234567000", "1.5")
+	check(t, outcome(t, r.guest(`export const map = v => ({ v: JSON.rawJSON("1.50") })`), batchOf("1")), `{"v":1.50}`)
+	random := `export const map = v => Math.random()`
+	if first, second := outcome(t, r.guest(random), batchOf("1", "2")), outcome(t, r.guest(random), batchOf("1", "2")); first != second {
+		t.Errorf("chance is %s, then %s", first, second)
 	}
 }

@@ -1,0 +1,73 @@
+package plugins
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/streamproc/streamproc/bench/bid"
+	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/runtime/js"
+)
+
+// runScript hands every line of in to a script.
+func runScript(t *testing.T, name string, config []byte, in string) string {
+	t.Helper()
+	script, err := js.Compile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt, err := runtime.New(t.Context(), runtime.Options{Dialects: []runtime.Dialect{script}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close(t.Context())
+	return runWith(t, rt, runtime.Source{Name: "example", Bytes: js.Engine, Dialect: script, Config: config, Topics: []string{"in"}}, []byte(in))
+}
+
+func TestTheScriptGivesTheWantedOutput(t *testing.T) {
+	in, want := file(t, "examples/trade/in.jsonl"), string(file(t, "examples/trade/want.jsonl"))
+	if got := runScript(t, "examples/trade/trade.ts", file(t, "examples/trade/config.json"), string(in)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestTheScriptOfQuery1AnswersAsItsJudgeWants(t *testing.T) {
+	var in, want []byte
+	for n := range int64(2000) {
+		in, want = append(bid.Append(in, n), '\n'), append(bid.AppendEuro(want, n), '\n')
+	}
+	if got := runScript(t, "examples/bid-price/bid_price.ts", nil, string(in)); got != string(want) {
+		t.Error("a bid was turned into other euros")
+	}
+}
+
+var guideBlock = regexp.MustCompile("(?s)```ts\n// (\\S+)\n(.*?)```\n\n```\n(.*?)```")
+
+// TestTheGuideToScriptsTellsTheTruth runs the scripts of the guide: behind each stand inputs, with "> " before them, and
+// what becomes of each.
+func TestTheGuideToScriptsTellsTheTruth(t *testing.T) {
+	blocks := guideBlock.FindAllStringSubmatch(string(file(t, "../docs/guides/scripts.md")), -1)
+	if len(blocks) < 4 {
+		t.Fatalf("the guide has %d scripts with outputs", len(blocks))
+	}
+	for _, b := range blocks {
+		name := filepath.Join(t.TempDir(), b[1])
+		if err := os.WriteFile(name, []byte("// "+b[1]+"\n"+b[2]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var in, want strings.Builder
+		for line := range strings.Lines(b[3]) {
+			if input, ok := strings.CutPrefix(line, "> "); ok {
+				in.WriteString(input)
+			} else {
+				want.WriteString(line)
+			}
+		}
+		if got := runScript(t, name, []byte(`{"rate":0.9}`), in.String()); got != want.String() {
+			t.Errorf("%s: got\n%s\nwant\n%s", b[1], got, want.String())
+		}
+	}
+}
