@@ -184,5 +184,6 @@ func (w *Worker) revoke(ctx context.Context, r stream.Revocation) error {
 			}
 		}
 	}
+	w.holds()
 	return nil
 }

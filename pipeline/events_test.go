@@ -115,3 +115,58 @@ func TestTheLedgerClosesForEachPartition(t *testing.T) {
 		t.Errorf("the ledger differs by %d, want 2: one partition lacks what the other has too much", d)
 	}
 }
+
+// holder is a step that holds everything back.
+type holder struct{ held map[stream.Partition]int }
+
+var _ Holder = (*holder)(nil)
+
+func (h *holder) Note(stream.Partition) string { return "" }
+
+func (h *holder) Process(_ context.Context, b *stream.Batch) error {
+	for i := range b.Records {
+		h.held[b.Records[i].Origin.Partition]++
+	}
+	b.Replace(b.Rewrite())
+	return nil
+}
+func (h *holder) Open(context.Context, stream.Assignment) error { return nil }
+func (h *holder) Close(p stream.Partition)                      { delete(h.held, p) }
+func (h *holder) Held(p stream.Partition) (int, int64)          { return h.held[p], 0 }
+func (h *holder) Watermark(stream.Partition) int64              { return noWatermark }
+func (h *holder) Oldest(p stream.Partition) time.Time {
+	if h.held[p] == 0 {
+		return time.Time{}
+	}
+	return time.Unix(7, 0)
+}
+
+func TestWhatIsHeldIsToldAndGoesWithItsPartition(t *testing.T) {
+	b := newBroker("a", "b", "c")
+	h := &holder{held: map[stream.Partition]int{}}
+	given := false
+	s := spec(b, []Stage{{"h", h}}, func(c *client) {
+		c.onPoll = func(poll int) error {
+			if poll == 2 && !given {
+				given = true
+				c.revoking <- stream.Revocation{Partitions: []stream.Partition{input}, Ended: func() {}}
+			}
+			return nil
+		}
+	})
+	var told []Holding
+	var left []stream.Partition
+	s.Events.Holding = func(_ int, h Holding) { told = append(told, h) }
+	s.Events.Left = func(_ int, p stream.Partition) { left = append(left, p) }
+	if err := drain(t, s, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	want := []Holding{{Step: "h", Inputs: 3, Oldest: time.Unix(7, 0)}, {Step: "h"}}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]stream.Partition{input}, left); diff != "" {
+		t.Error(diff)
+	}
+	wantClosed(t, s, Counts{In: 3, Held: 3})
+}
