@@ -52,7 +52,7 @@ type Guest struct {
 	results  []result // by index in todo
 	verdicts []abi.Verdict
 	outs     []stream.Record
-	bytes    []byte
+	bytes    []byte // block that outputs are copied into; what was handed out is not written again, for it may wait to be sent
 	topic    string
 	topicID  uint16
 }
@@ -106,7 +106,7 @@ func (g *Guest) Process(ctx context.Context, b *stream.Batch) error {
 
 // gather lists the records to hand over: those still flowing, without tombstones for the forms that know values only.
 func (g *Guest) gather(b *stream.Batch) {
-	g.todo, g.outs, g.bytes = g.todo[:0], g.outs[:0], g.bytes[:0]
+	g.todo, g.outs = g.todo[:0], g.outs[:0]
 	g.now = math.MinInt64
 	for i := range b.Records {
 		r := &b.Records[i]
