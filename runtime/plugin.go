@@ -143,6 +143,17 @@ func configFor(s Source) ([]byte, error) {
 // Name returns the name given in Source.
 func (p *Plugin) Name() string { return p.name }
 
+// ABI returns what the module speaks: a dialect, or sp1 and the export that is called.
+func (p *Plugin) ABI() string {
+	if p.dialect != nil {
+		return p.dialect.Name()
+	}
+	return "sp1 (" + string(p.form) + ")"
+}
+
+// Fuel returns how many units one record may spend.
+func (p *Plugin) Fuel() int64 { return p.limits.Fuel }
+
 // Digest returns the hex SHA-256 of the module.
 func (p *Plugin) Digest() string { return p.digest }
 

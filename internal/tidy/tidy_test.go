@@ -30,7 +30,7 @@ var floors = map[string]int{
 	"stream": 0, "logs": 0, "runtime/abi": 0, "runtime/meter": 0,
 	"pipeline": 1, "kafka": 1, "runtime": 1, "dedup": 1, "reorder": 1, "expr": 1, "redisstate": 1, "memstate": 1,
 	"config": 2, "metrics": 2, "runtime/js": 2, "runtime/compat/pull": 0, "runtime/compat/redpanda": 2,
-	"daemon":         3,
+	"daemon": 3, "workshop": 3,
 	"admin":          4,
 	"cmd/streamproc": 5,
 }
@@ -42,6 +42,7 @@ var aside = []string{"bench", "docs", "chaos", "internal", "plugins", "sim"}
 var carried = map[string][]string{
 	"internal/devstack": {"cmd/streamproc", "daemon"},
 	"internal/quakes":   {"cmd/streamproc", "daemon"},
+	"plugins":           {"workshop"},
 	"bench":             {"cmd/streamproc"},
 }
 
@@ -63,6 +64,7 @@ var doors = map[string][]string{
 	"github.com/prometheus/client":    {"metrics"},
 	"github.com/spf13/cobra":          {"cmd/streamproc"},
 	"github.com/cenkalti/backoff":     {"pipeline"},
+	"github.com/rogpeppe/go-internal": {"workshop"},
 	"github.com/KimMachineGun":        {"cmd/streamproc"},
 }
 

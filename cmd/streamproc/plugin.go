@@ -1,0 +1,317 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/streamproc/streamproc/daemon"
+	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/workshop"
+)
+
+func pluginCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plugin",
+		Short: "Write, try and measure plugins",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(pluginNewCommand(), pluginBuildCommand(), pluginInspectCommand(), pluginCheckCommand(), pluginTestCommand(), pluginBenchCommand())
+	return cmd
+}
+
+// moduleFlags are what a plugin is loaded with.
+type moduleFlags struct {
+	config string
+	memory int64
+	fuel   int64
+}
+
+func (f *moduleFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.config, "config", "", "the plugin's configuration, as JSON (default: config.json beside it, if there)")
+	cmd.Flags().Int64Var(&f.fuel, "fuel", 0, "units that one record may spend (default: that of the plugin's kind)")
+	cmd.Flags().Int64Var(&f.memory, "memory", 0, "bytes of memory of one instance (default 32 MiB)")
+}
+
+func (f *moduleFlags) options(cmd *cobra.Command) (workshop.Options, error) {
+	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	o := workshop.Options{Dialects: daemon.Dialects(), CacheDir: cacheDir(), Compiler: compiler(), Logger: log,
+		Limits: runtime.Limits{MemoryBytes: f.memory, Fuel: f.fuel}}
+	if f.config != "" {
+		if !json.Valid([]byte(f.config)) {
+			return o, misused(cmd, fmt.Errorf("--config %s is not JSON", f.config))
+		}
+		o.Config = json.RawMessage(f.config)
+	}
+	return o, nil
+}
+
+// open loads a plugin with the configuration beside it.
+func (f *moduleFlags) open(cmd *cobra.Command, file string) (*workshop.Plugin, error) {
+	o, err := f.options(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if o.Config == nil {
+		if o.Config, err = workshop.ConfigBeside(file); err != nil {
+			return nil, &exit{exitFailed, err}
+		}
+	}
+	p, err := workshop.Open(cmd.Context(), file, o)
+	if err != nil {
+		return nil, &exit{exitInvalid, err}
+	}
+	return p, nil
+}
+
+func pluginNewCommand() *cobra.Command {
+	var lang *choice
+	cmd := &cobra.Command{
+		Use:   "new NAME",
+		Short: "Start a plugin in a folder of its name",
+		Long: `Start a plugin in a folder of its name: a source that does something small,
+records to try it with, what has to come out, and the SDK of its language.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := workshop.New(".", args[0], lang.value)
+			if err != nil {
+				return &exit{exitFailed, err}
+			}
+			w := cmd.OutOrStdout()
+			fmt.Fprintf(w, "%s is there. Try it:\n\n", p.Dir)
+			if lines := p.Commands(); lines != nil {
+				fmt.Fprintf(w, "  streamproc plugin build %s\n", p.Dir)
+				defer func() {
+					fmt.Fprint(w, "\nplugin build does this, in the folder:\n\n")
+					for _, l := range lines {
+						fmt.Fprintf(w, "  %s\n", l)
+					}
+				}()
+			}
+			fmt.Fprintf(w, "  streamproc plugin test %s/%s\n", p.Dir, p.Module)
+			return nil
+		},
+	}
+	lang = choose(cmd, cmd.Flags(), "lang", "", "language", "ts", workshop.Languages()...)
+	return cmd
+}
+
+func pluginBuildCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "build [DIR]",
+		Short: "Build the plugin in a folder with the tools of its language",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			p, err := workshop.FindProject(dir)
+			if err != nil {
+				return &exit{exitFailed, err}
+			}
+			if p.Commands() == nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s is a script: there is nothing to build\n", p.Module)
+				return nil
+			}
+			if err := p.Build(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+				return &exit{exitFailed, err}
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), p.Module)
+			return nil
+		},
+	}
+}
+
+func pluginInspectCommand() *cobra.Command {
+	var o output
+	var f moduleFlags
+	cmd := &cobra.Command{
+		Use:   "inspect FILE",
+		Short: "Say what a plugin is: its ABI, digest, imports and exports",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			p, err := f.open(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			defer closePlugin(cmd, p, &err)
+			r, err := p.Inspect()
+			if err != nil {
+				return &exit{exitFailed, err}
+			}
+			return o.write(cmd.OutOrStdout(), r, func(w io.Writer) {
+				fmt.Fprintf(w, "file     %s\nabi      %s\nsha256   %s\nbytes    %d\n", r.File, r.ABI, r.SHA256, r.Bytes)
+				column(w, "imports", r.Imports)
+				column(w, "exports", r.Exports)
+			})
+		},
+	}
+	f.add(cmd)
+	o.add(cmd)
+	return cmd
+}
+
+func column(w io.Writer, name string, lines []string) {
+	for i, l := range lines {
+		if i > 0 {
+			name = ""
+		}
+		fmt.Fprintf(w, "%-8s %s\n", name, l)
+	}
+}
+
+func pluginTestCommand() *cobra.Command {
+	var f moduleFlags
+	var files workshop.Files
+	cmd := &cobra.Command{
+		Use:   "test FILE",
+		Short: "Run a plugin over its records, and compare what comes out",
+		Long: `Run a plugin over in.jsonl beside it, and compare what comes out with want.jsonl.
+
+A line of records is a value, or {"key": …, "value": …, "headers": {…}, "timestamp": …}.
+What comes out is a line for each output: its value, or the same form where key or
+headers are not those of the input; a record that fails is "!", its reason and its
+message. A filtered record leaves no line.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := f.options(cmd)
+			if err != nil {
+				return err
+			}
+			diff, err := workshop.Compare(cmd.Context(), args[0], o, files)
+			switch {
+			case err != nil:
+				return &exit{exitFailed, err}
+			case diff != "":
+				fmt.Fprint(cmd.OutOrStdout(), diff)
+				return &exit{exitFailed, fmt.Errorf("%s does not give what is wanted; if it is right, say --update", args[0])}
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "ok")
+			return nil
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&files.In, "in", "", "records (default: in.jsonl beside FILE); - is stdin")
+	cmd.Flags().StringVar(&files.Want, "want", "", "what has to come out (default: want.jsonl beside FILE)")
+	cmd.Flags().BoolVar(&files.Update, "update", false, "write what comes out as what is wanted")
+	return cmd
+}
+
+func pluginCheckCommand() *cobra.Command {
+	var o output
+	var f moduleFlags
+	var in string
+	cmd := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Put a plugin through the rules that it has to keep to",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			records, p, err := f.withRecords(cmd, args[0], in)
+			if err != nil {
+				return err
+			}
+			defer closePlugin(cmd, p, &err)
+			rules, err := p.Check(cmd.Context(), records)
+			if err != nil {
+				return &exit{exitFailed, err}
+			}
+			broken := 0
+			for _, r := range rules {
+				if !r.Pass {
+					broken++
+				}
+			}
+			if err := o.write(cmd.OutOrStdout(), rules, func(w io.Writer) { printRules(w, rules) }); err != nil {
+				return err
+			}
+			if broken > 0 {
+				return &exit{exitFailed, fmt.Errorf("%d of %d rules are broken", broken, len(rules))}
+			}
+			return nil
+		},
+	}
+	f.add(cmd)
+	o.add(cmd)
+	cmd.Flags().StringVar(&in, "in", "", "records (default: in.jsonl beside FILE); - is stdin")
+	return cmd
+}
+
+func printRules(w io.Writer, rules []workshop.Rule) {
+	for _, r := range rules {
+		word := "pass"
+		if !r.Pass {
+			word = "FAIL"
+		}
+		fmt.Fprintf(w, "%s  %s\n", word, r.Name)
+		if r.Why != "" {
+			fmt.Fprintf(w, "      %s\n", r.Why)
+		}
+	}
+}
+
+func (f *moduleFlags) withRecords(cmd *cobra.Command, file, in string) ([]workshop.Record, *workshop.Plugin, error) {
+	if in == "" {
+		in = workshop.Beside(file, "in.jsonl")
+	}
+	records, err := workshop.ReadFile(in)
+	if err != nil {
+		return nil, nil, &exit{exitFailed, err}
+	}
+	p, err := f.open(cmd, file)
+	return records, p, err
+}
+
+func pluginBenchCommand() *cobra.Command {
+	var o output
+	var f moduleFlags
+	var in string
+	var about time.Duration
+	cmd := &cobra.Command{
+		Use:   "bench FILE",
+		Short: "Measure what a record costs, in time and fuel",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			records, p, err := f.withRecords(cmd, args[0], in)
+			if err != nil {
+				return err
+			}
+			defer closePlugin(cmd, p, &err)
+			var all []workshop.Measure
+			for _, n := range []int{1, 100, 1000} {
+				m, err := p.Measure(cmd.Context(), records, n, about)
+				if err != nil {
+					return &exit{exitFailed, err}
+				}
+				all = append(all, m)
+			}
+			return o.write(cmd.OutOrStdout(), all, func(w io.Writer) { printMeasures(w, all) })
+		},
+	}
+	f.add(cmd)
+	o.add(cmd)
+	cmd.Flags().StringVar(&in, "in", "", "records (default: in.jsonl beside FILE); - is stdin")
+	cmd.Flags().DurationVar(&about, "time", time.Second, "how long to measure, for each size of batch")
+	return cmd
+}
+
+func printMeasures(w io.Writer, all []workshop.Measure) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "batch\trecords\tµs/record\tfuel/record\tfailed\tmemory\t")
+	for _, m := range all {
+		fmt.Fprintf(t, "%d\t%d\t%.3f\t%.0f\t%.1f %%\t%d KiB\t\n", m.Batch, m.Records, m.NanosPerRecord/1000, m.FuelPerRecord, 100*m.FailedPerRecord, m.MemoryBytes>>10)
+	}
+	_ = t.Flush() // to a writer that the verb's caller owns
+}
+
+func closePlugin(cmd *cobra.Command, p *workshop.Plugin, err *error) {
+	if e := p.Close(context.WithoutCancel(cmd.Context())); *err == nil && e != nil {
+		*err = &exit{exitFailed, e}
+	}
+}

@@ -1,0 +1,94 @@
+package workshop
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/runtime/js"
+)
+
+// Scripts are the dialects that a script needs.
+func Scripts() []runtime.Dialect { return []runtime.Dialect{&js.Script{}} }
+
+// Files are the records that a plugin is tried with. What is "" is the file of that name beside the plugin: in.jsonl,
+// want.jsonl, and config.json where Options have no configuration.
+type Files struct {
+	In, Want string
+	Update   bool // write what comes out as what is wanted
+}
+
+// Compare runs a plugin over its records, and returns how what comes out differs from what is wanted; "" if it does not.
+func Compare(ctx context.Context, file string, o Options, f Files) (difference string, err error) {
+	if o.Config == nil {
+		if o.Config, err = ConfigBeside(file); err != nil {
+			return "", err
+		}
+	}
+	records, err := ReadFile(cmp.Or(f.In, Beside(file, "in.jsonl")))
+	if err != nil {
+		return "", err
+	}
+	p, err := Open(ctx, file, o)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, p.Close(context.WithoutCancel(ctx))) }()
+	lines, err := p.Run(ctx, records)
+	if err != nil {
+		return "", err
+	}
+	var got strings.Builder
+	for _, l := range lines {
+		got.WriteString(l.String() + "\n")
+	}
+	want := cmp.Or(f.Want, Beside(file, "want.jsonl"))
+	if f.Update {
+		if err := os.WriteFile(want, []byte(got.String()), 0o600); err != nil {
+			return "", fmt.Errorf("writing what is wanted: %w", err)
+		}
+		return "", nil
+	}
+	text, err := os.ReadFile(want)
+	if err != nil {
+		return "", fmt.Errorf("reading what is wanted: %w", err)
+	}
+	return string(diff.Diff("wanted", text, "got", []byte(got.String()))), nil
+}
+
+// Beside is the file of a name in the folder of a plugin.
+func Beside(plugin, name string) string { return filepath.Join(filepath.Dir(plugin), name) }
+
+// ConfigBeside reads the configuration beside a plugin; none is nil.
+func ConfigBeside(plugin string) (json.RawMessage, error) {
+	config, err := os.ReadFile(Beside(plugin, "config.json"))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	case !json.Valid(config):
+		return nil, fmt.Errorf("%s is not JSON", Beside(plugin, "config.json"))
+	}
+	return config, nil
+}
+
+// ReadFile reads records from a file; - is stdin.
+func ReadFile(name string) ([]Record, error) {
+	if name == "-" {
+		return ReadRecords(os.Stdin)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading records: %w", err)
+	}
+	defer f.Close()
+	return ReadRecords(f)
+}

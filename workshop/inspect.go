@@ -1,0 +1,55 @@
+package workshop
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/streamproc/streamproc/runtime/meter"
+)
+
+// Report is what a module is, before any of it has run.
+type Report struct {
+	File    string   `json:"file"`
+	Bytes   int      `json:"bytes"`
+	SHA256  string   `json:"sha256"`
+	ABI     string   `json:"abi"`
+	Imports []string `json:"imports"` // module.name type
+	Exports []string `json:"exports"` // name type
+}
+
+// Inspect tells what a loaded plugin is.
+func (p *Plugin) Inspect() (Report, error) {
+	r := Report{File: p.File, Bytes: len(p.Module), SHA256: p.Digest, ABI: p.ABI, Imports: []string{}, Exports: []string{}}
+	m, err := meter.Read(p.Module, meter.Large())
+	if err != nil {
+		return r, fmt.Errorf("reading %s: %w", p.File, err)
+	}
+	for _, i := range m.Imports {
+		r.Imports = append(r.Imports, fmt.Sprintf("%s.%s %s", i.Module, i.Name, kindOf(i.Kind, i.Type)))
+	}
+	for _, e := range m.Exports {
+		t, _ := m.Exported(e.Name)
+		r.Exports = append(r.Exports, fmt.Sprintf("%s %s", e.Name, kindOf(e.Kind, t)))
+	}
+	return r, nil
+}
+
+func kindOf(k meter.Kind, t meter.Signature) string {
+	if k != meter.Func {
+		return k.String()
+	}
+	return fmt.Sprintf("(%s) -> (%s)", types(t.Params), types(t.Results))
+}
+
+func types(ts []byte) string {
+	names := map[byte]string{0x7f: "i32", 0x7e: "i64", 0x7d: "f32", 0x7c: "f64", 0x7b: "v128", 0x70: "funcref", 0x6f: "externref"}
+	list := make([]string, len(ts))
+	for i, t := range ts {
+		list[i] = names[t]
+	}
+	return strings.Join(list, " ")
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

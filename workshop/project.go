@@ -1,0 +1,201 @@
+package workshop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/streamproc/streamproc/plugins"
+	"github.com/streamproc/streamproc/runtime/abi"
+)
+
+// language is how plugins are written in one language.
+type language struct {
+	name   string
+	folder string            // of its templates
+	sdk    map[string]string // folder or file of an SDK → place in a project
+	marks  []string          // files by which a project is recognised, with NAME for its name
+	build  func(name string) [][]string
+	module string   // what is built, with NAME; of a script: the source
+	env    []string // for the build
+	remedy string   // where the tool is missing
+}
+
+const clangFlags = "-mexec-model=reactor -msimd128 -mbulk-memory -Wall"
+
+// languages are in the order in which they are told.
+var languages = []language{
+	{name: "ts", folder: "ts", marks: []string{"NAME.ts"}, module: "NAME.ts"},
+	{name: "js", folder: "js", marks: []string{"NAME.js"}, module: "NAME.js"},
+	{name: "rust", folder: "rust", sdk: map[string]string{"sdk/rust": "streamproc-plugin"}, marks: []string{"Cargo.toml"}, module: "NAME.wasm",
+		build: func(name string) [][]string {
+			return [][]string{{"cargo", "build", "--release", "--target", "wasm32-wasip1"},
+				{"cp", "target/wasm32-wasip1/release/" + strings.ReplaceAll(name, "-", "_") + ".wasm", name + ".wasm"}}
+		}, remedy: "install Rust, then: rustup target add wasm32-wasip1"},
+	{name: "go", folder: "go", sdk: map[string]string{"sdk/go": "sp1"}, marks: []string{"go.mod"}, module: "NAME.wasm",
+		build: func(name string) [][]string {
+			return [][]string{{"go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", name + ".wasm", "."}}
+		}, env: []string{"GOOS=wasip1", "GOARCH=wasm"}, remedy: "install Go 1.24 or newer"},
+	{name: "c", folder: "c", sdk: map[string]string{"sdk/c/sp1.h": "sp1.h"}, marks: []string{"NAME.c"}, module: "NAME.wasm",
+		build: func(name string) [][]string {
+			return [][]string{append(strings.Fields("clang-19 --target=wasm32-wasi -O3 "+clangFlags), "-o", name+".wasm", name+".c", "-Wl,--strip-all")}
+		}, remedy: "on Debian: apt-get install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32"},
+	{name: "cpp", folder: "cpp", sdk: map[string]string{"sdk/c/sp1.h": "sp1.h"}, marks: []string{"NAME.cpp"}, module: "NAME.wasm",
+		build: func(name string) [][]string {
+			return [][]string{append(strings.Fields("clang++-19 --target=wasm32-wasi -O3 -std=c++20 -fno-exceptions "+clangFlags),
+				"-o", name+".wasm", name+".cpp", "-Wl,--strip-all")}
+		}, remedy: "on Debian: apt-get install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32"},
+	{name: "zig", folder: "zig", sdk: map[string]string{"sdk/zig/sp1.zig": "sp1.zig"}, marks: []string{"NAME.zig"}, module: "NAME.wasm",
+		build: func(name string) [][]string {
+			return [][]string{{"zig", "build-exe", "-target", "wasm32-freestanding", "-O", "ReleaseSmall", "-fno-entry", "-rdynamic", name + ".zig", "-femit-bin=" + name + ".wasm"}}
+		}, remedy: "install Zig 0.16"},
+	{name: "assemblyscript", folder: "assemblyscript", sdk: map[string]string{"sdk/as/sp1.ts": "sp1.ts"}, marks: []string{"sp1.ts"}, module: "NAME.wasm",
+		build: func(name string) [][]string {
+			return [][]string{{"npx", "--yes", "--package=assemblyscript", "asc", name + ".ts", "-O3", "--runtime", "incremental", "-o", name + ".wasm"}}
+		}, remedy: "install Node"},
+}
+
+// Languages are the names of the languages that New knows.
+func Languages() []string {
+	names := make([]string, len(languages))
+	for i := range languages {
+		names[i] = languages[i].name
+	}
+	return names
+}
+
+var nameRE = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
+
+// Project is a plugin being written.
+type Project struct {
+	Dir    string
+	Name   string
+	Module string // file to name in a pipeline, within Dir
+	lang   *language
+}
+
+// New writes a project into a folder of its own name, under dir. Nothing that is there is overwritten.
+func New(dir, name, lang string) (*Project, error) {
+	if !nameRE.MatchString(name) {
+		return nil, fmt.Errorf("%q is no name for a plugin: use small letters, digits and '-', at most 40", name)
+	}
+	at := slices.IndexFunc(languages, func(l language) bool { return l.name == lang })
+	if at < 0 {
+		return nil, fmt.Errorf("there is no language %q: use one of %s", lang, strings.Join(Languages(), ", "))
+	}
+	p := newProject(filepath.Join(dir, name), name, &languages[at])
+	if err := os.Mkdir(p.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the project: %w", err)
+	}
+	return p, p.write()
+}
+
+func newProject(dir, name string, l *language) *Project {
+	return &Project{Dir: dir, Name: name, Module: strings.ReplaceAll(l.module, "NAME", name), lang: l}
+}
+
+// FindProject recognises the project in a folder by its files.
+func FindProject(dir string) (*Project, error) {
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("finding the project: %w", err)
+	}
+	name := filepath.Base(full)
+	for _, l := range slices.Backward(languages) { // what has an SDK's file goes before a bare source
+		for _, mark := range l.marks {
+			if _, err := os.Stat(filepath.Join(dir, strings.ReplaceAll(mark, "NAME", name))); err == nil {
+				return newProject(dir, name, &l), nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("there is no plugin in %s: a source named as the folder, Cargo.toml or go.mod is looked for", full)
+}
+
+func (p *Project) write() error {
+	var err error
+	for _, f := range []string{"in.jsonl", "want.jsonl"} { // a language may have its own
+		err = errors.Join(err, p.copy(plugins.Templates, "templates/"+f, f))
+	}
+	err = errors.Join(err, p.copy(plugins.Templates, "templates/"+p.lang.folder, "."))
+	for from, to := range p.lang.sdk {
+		err = errors.Join(err, p.copy(plugins.SDK, from, to))
+	}
+	if p.lang.name == "go" {
+		err = errors.Join(err, p.copy(abi.Sources, ".", "sp1/abi"), p.put("go.mod", "module "+p.Name+"\n\ngo 1.24\n"))
+	}
+	return err
+}
+
+// copy copies a file or folder, with NAME replaced by the project's.
+func (p *Project) copy(from fs.FS, root, to string) error {
+	return fs.WalkDir(from, root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(from, file)
+		if err != nil {
+			return err
+		}
+		rest := strings.TrimPrefix(strings.TrimPrefix(file, root), "/")
+		place := strings.TrimSuffix(strings.ReplaceAll(path.Join(to, rest), "NAME", p.Name), ".tmpl")
+		return p.put(strings.Replace(place, "src_", "src/", 1), string(text))
+	})
+}
+
+func (p *Project) put(place, text string) error {
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "NAME", p.Name), "github.com/streamproc/streamproc/runtime/abi", p.Name+"/sp1/abi")
+	file := filepath.Join(p.Dir, filepath.FromSlash(place))
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return fmt.Errorf("writing the project: %w", err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("writing the project: %w", err)
+	}
+	return nil
+}
+
+// Commands are the lines that build the project, as a person would type them; none for a script.
+func (p *Project) Commands() (lines []string) {
+	if p.lang.build == nil {
+		return nil
+	}
+	for _, c := range p.lang.build(p.Name) {
+		words := make([]string, len(c))
+		for i, w := range c {
+			words[i] = w
+			if strings.Contains(w, " ") {
+				words[i] = "'" + w + "'"
+			}
+		}
+		lines = append(lines, strings.Join(append(slices.Clone(p.lang.env), words...), " "))
+	}
+	return lines
+}
+
+// Build builds the module with the tools of its language; what they say goes to out.
+func (p *Project) Build(ctx context.Context, out io.Writer) error {
+	if p.lang.build == nil {
+		return nil
+	}
+	for _, c := range p.lang.build(p.Name) {
+		if _, err := exec.LookPath(c[0]); err != nil {
+			return fmt.Errorf("%s is not installed: %s", c[0], p.lang.remedy)
+		}
+		run := exec.CommandContext(ctx, c[0], c[1:]...)
+		run.Dir, run.Stdout, run.Stderr = p.Dir, out, out
+		run.Env = append(os.Environ(), p.lang.env...)
+		if err := run.Run(); err != nil {
+			return fmt.Errorf("building %s with %s: %w", p.Name, c[0], err)
+		}
+	}
+	return nil
+}

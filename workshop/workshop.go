@@ -1,0 +1,204 @@
+// Package workshop is what the author of a plugin works with: it loads a module as a pipeline would, and says what it is,
+// whether it keeps to its contract, what it makes of records, and what they cost.
+package workshop
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/runtime/js"
+	"github.com/streamproc/streamproc/stream"
+)
+
+// Options are what a plugin is loaded with.
+type Options struct {
+	Dialects []runtime.Dialect
+	CacheDir string   // "": nothing is kept
+	Compiler []string // as in runtime.Options
+	Logger   *slog.Logger
+	Limits   runtime.Limits
+	Config   json.RawMessage // for the plugin
+}
+
+// Plugin is a loaded plugin with the runtime that it runs in. It is for one goroutine.
+type Plugin struct {
+	File    string
+	Module  []byte // of a script: the engine that runs it
+	Digest  string // of the module, or of the script
+	ABI     string
+	Limits  runtime.Limits
+	runtime *runtime.Runtime
+	plugin  *runtime.Plugin
+}
+
+// Open loads a module, or a script by its ending (.ts, .js, .mts, .mjs).
+func Open(ctx context.Context, file string, o Options) (_ *Plugin, err error) {
+	p := &Plugin{File: file, Limits: o.Limits}
+	source := runtime.Source{Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), Config: o.Config, Limits: o.Limits, Topics: []string{"in"}}
+	if isScript(file) {
+		script, err := js.Compile(file)
+		if err != nil {
+			return nil, err
+		}
+		source.Bytes, source.Dialect, p.Digest = js.Engine, script, script.Digest()
+	} else if source.Bytes, err = os.ReadFile(file); err != nil {
+		return nil, fmt.Errorf("reading the plugin: %w", err)
+	}
+	p.Module = source.Bytes
+	if p.runtime, err = runtime.New(ctx, runtime.Options{CacheDir: o.CacheDir, Compiler: o.Compiler, Logger: o.Logger, Dialects: o.Dialects}); err != nil {
+		return nil, err
+	}
+	if p.plugin, err = p.runtime.Load(ctx, source); err != nil {
+		return nil, errors.Join(err, p.runtime.Close(ctx))
+	}
+	if p.Digest == "" {
+		p.Digest = p.plugin.Digest()
+	}
+	p.ABI = p.plugin.ABI()
+	return p, nil
+}
+
+func isScript(file string) bool {
+	switch filepath.Ext(file) {
+	case ".ts", ".js", ".mts", ".mjs":
+		return true
+	}
+	return false
+}
+
+// Close lets go of the plugin and its runtime.
+func (p *Plugin) Close(ctx context.Context) error {
+	return errors.Join(p.plugin.Close(ctx), p.runtime.Close(ctx))
+}
+
+// guest starts an instance: as a transform, or as a filter where it is one.
+func (p *Plugin) guest(ctx context.Context, e runtime.Events) (*runtime.Guest, error) {
+	g, err := p.plugin.NewGuest(ctx, runtime.Transform, "plugin", e)
+	if err == nil {
+		return g, nil
+	}
+	if f, other := p.plugin.NewGuest(ctx, runtime.Filter, "plugin", e); other == nil {
+		return f, nil
+	}
+	return nil, err
+}
+
+// Line is what became of one record, or is an output of it, as it is compared: key and headers stand where they differ
+// from the input's.
+type Line struct {
+	Input   int             `json:"-"` // number of the record, from 0
+	Key     *string         `json:"key,omitempty"`
+	Value   json.RawMessage `json:"value,omitempty"`
+	Headers [][2]string     `json:"headers,omitempty"`
+	Failed  string          `json:"failed,omitempty"` // reason and message
+}
+
+// String shows a line as it stands in a file of wanted output.
+func (l Line) String() string {
+	if l.Failed != "" {
+		return "!" + strings.Replace(l.Failed, ": ", " ", 1)
+	}
+	if l.Key == nil && l.Headers == nil {
+		return string(l.Value)
+	}
+	var b strings.Builder
+	b.WriteString(`{"value":` + string(l.Value))
+	if l.Key != nil {
+		fmt.Fprintf(&b, `,"key":%q`, *l.Key)
+	}
+	for i, h := range l.Headers {
+		sep := ","
+		if i == 0 {
+			sep = `,"headers":{`
+		}
+		fmt.Fprintf(&b, "%s%q:%q", sep, h[0], h[1])
+	}
+	if l.Headers != nil {
+		b.WriteByte('}')
+	}
+	return b.String() + "}"
+}
+
+// Run hands records to a fresh instance in one batch, and returns what came out: nothing for a filtered record, a line for
+// each output, or one that says why it failed.
+func (p *Plugin) Run(ctx context.Context, records []Record) (lines []Line, err error) {
+	g, err := p.guest(ctx, runtime.Events{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, g.Close(ctx)) }()
+	return through(ctx, g, records)
+}
+
+// through hands records to a guest in one batch.
+func through(ctx context.Context, g *runtime.Guest, records []Record) (lines []Line, err error) {
+	b := batchOf(records)
+	if err := g.Process(ctx, b); err != nil {
+		return nil, err
+	}
+	for i := range b.Records {
+		if r := &b.Records[i]; r.Fate == stream.Flowing || r.Fate == stream.DeadLettered {
+			lines = append(lines, lineOf(r, &records[r.Origin.Offset]))
+		}
+	}
+	return lines, nil
+}
+
+func batchOf(records []Record) *stream.Batch {
+	b := &stream.Batch{Records: make([]stream.Record, len(records))}
+	for i := range records {
+		b.Records[i] = records[i].stream(int64(i))
+	}
+	return b
+}
+
+func lineOf(r *stream.Record, in *Record) Line {
+	l := Line{Input: int(r.Origin.Offset)}
+	if r.Fate == stream.DeadLettered {
+		l.Failed = string(r.Cause.Reason) + ": " + r.Cause.Message
+		return l
+	}
+	l.Value = valueOf(r.Value)
+	if was := in.stream(0); string(r.Key) != string(was.Key) || (r.Key == nil) != (was.Key == nil) {
+		key := string(r.Key)
+		l.Key = &key
+	}
+	if !sameHeaders(r.Headers, in) {
+		for _, h := range r.Headers {
+			l.Headers = append(l.Headers, [2]string{h.Key, string(h.Value)})
+		}
+	}
+	return l
+}
+
+// valueOf shows bytes: JSON as it is, other text as a string, null as null.
+func valueOf(b []byte) json.RawMessage {
+	if b == nil {
+		return json.RawMessage("null")
+	}
+	if json.Valid(b) && !strings.ContainsAny(string(b), "\r\n") {
+		return b
+	}
+	text, _ := json.Marshal(string(b)) // of a string: never fails
+	return text
+}
+
+func sameHeaders(hs []stream.Header, in *Record) bool {
+	was := in.stream(0).Headers
+	if len(hs) != len(was) {
+		return false
+	}
+	for i := range hs {
+		if hs[i].Key != was[i].Key || string(hs[i].Value) != string(was[i].Value) {
+			return false
+		}
+	}
+	return true
+}
