@@ -1,4 +1,4 @@
-package plugins
+package plugins_test
 
 import (
 	"os"
@@ -8,28 +8,11 @@ import (
 	"testing"
 
 	"github.com/streamproc/streamproc/bench/bid"
-	"github.com/streamproc/streamproc/runtime"
-	"github.com/streamproc/streamproc/runtime/js"
 )
 
-// runScript hands every line of in to a script.
-func runScript(t *testing.T, name string, config []byte, in string) string {
-	t.Helper()
-	script, err := js.Compile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rt, err := runtime.New(t.Context(), runtime.Options{Dialects: []runtime.Dialect{script}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close(t.Context())
-	return runWith(t, rt, runtime.Source{Name: "example", Bytes: js.Engine, Dialect: script, Config: config, Topics: []string{"in"}}, []byte(in))
-}
-
 func TestTheScriptGivesTheWantedOutput(t *testing.T) {
-	in, want := file(t, "examples/trade/in.jsonl"), string(file(t, "examples/trade/want.jsonl"))
-	if got := runScript(t, "examples/trade/trade.ts", file(t, "examples/trade/config.json"), string(in)); got != want {
+	want := string(file(t, "examples/trade/want.jsonl"))
+	if got := run(t, "examples/trade/trade.ts", "examples/trade"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -39,7 +22,7 @@ func TestTheScriptOfQuery1AnswersAsItsJudgeWants(t *testing.T) {
 	for n := range int64(2000) {
 		in, want = append(bid.Append(in, n), '\n'), append(bid.AppendEuro(want, n), '\n')
 	}
-	if got := runScript(t, "examples/bid-price/bid_price.ts", nil, string(in)); got != string(want) {
+	if got := runWith(t, "examples/bid-price/bid_price.ts", nil, in); got != string(want) {
 		t.Error("a bid was turned into other euros")
 	}
 }
@@ -66,7 +49,7 @@ func TestTheGuideToScriptsTellsTheTruth(t *testing.T) {
 				want.WriteString(line)
 			}
 		}
-		if got := runScript(t, name, []byte(`{"rate":0.9}`), in.String()); got != want.String() {
+		if got := runWith(t, name, []byte(`{"rate":0.9}`), []byte(in.String())); got != want.String() {
 			t.Errorf("%s: got\n%s\nwant\n%s", b[1], got, want.String())
 		}
 	}
