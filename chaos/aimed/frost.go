@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -26,6 +27,7 @@ const (
 type frost struct {
 	key   atomic.Int32
 	until atomic.Int64 // the member is busy, in Unix nanoseconds
+	poll  sync.Mutex   // held while the member polls
 }
 
 func newFrost() *frost {
@@ -41,6 +43,8 @@ const busy = 2 * time.Second
 func (f *frost) arm(key int32) {
 	if key == joinGroup {
 		f.until.Store(math.MaxInt64)
+		f.poll.Lock() // what is being polled was polled before
+		defer f.poll.Unlock()
 	}
 	f.key.Store(key)
 }
@@ -93,5 +97,7 @@ func (w *worker) Poll(ctx context.Context, b *stream.Batch) error {
 		<-ctx.Done()
 		return nil
 	}
+	w.f.poll.Lock()
+	defer w.f.poll.Unlock()
 	return w.Client.Poll(ctx, b)
 }

@@ -98,7 +98,11 @@ func session(ctx context.Context, f *frost, group, instance string) error {
 		for f.busy() {
 			<-time.After(look)
 		}
-		fetches := s.PollRecords(ctx, sessionPoll)
+		f.poll.Lock()
+		px, cancel := context.WithTimeout(ctx, 10*look)
+		fetches := s.PollRecords(px, sessionPoll)
+		cancel()
+		f.poll.Unlock()
 		if fetches.NumRecords() == 0 {
 			continue
 		}

@@ -45,7 +45,7 @@ type Outcome struct {
 // shoot makes one try.
 func shoot(ctx context.Context, brokers []string, cell Cell, dir string) (o Outcome, err error) {
 	t := &try{group: filepath.Base(dir), dir: dir, brokers: brokers, cell: cell}
-	if t.cl, err = kgo.NewClient(kgo.SeedBrokers(brokers...)); err != nil {
+	if t.cl, err = kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.UnknownTopicRetries(-1)); err != nil { // the topics are new
 		return o, err
 	}
 	defer t.cl.Close()
@@ -126,11 +126,12 @@ func (t *try) play(ctx context.Context) error {
 
 // feed writes n more records; the first ones are also waited for.
 func (t *try) feed(ctx context.Context, n int) error {
-	for range n {
-		t.cl.Produce(ctx, &kgo.Record{Topic: t.group + ".in", Value: fmt.Appendf(nil, "%d", t.fed)}, nil)
+	rs := make([]*kgo.Record, n)
+	for i := range rs {
+		rs[i] = &kgo.Record{Topic: t.group + ".in", Value: fmt.Appendf(nil, "%d", t.fed)}
 		t.fed++
 	}
-	if err := t.cl.Flush(ctx); err != nil {
+	if err := t.cl.ProduceSync(ctx, rs...).FirstErr(); err != nil {
 		return fmt.Errorf("feeding: %w", err)
 	}
 	if t.fed == n && n > 0 {
