@@ -35,7 +35,7 @@ func Check(ctx context.Context, cluster Cluster, group Group, outputs []Output, 
 		return Report{Errors: []error{fmt.Errorf("making a Kafka client: %w", err)}}
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(ctx, 2*checkPatience)
+	ctx, cancel := context.WithTimeout(ctx, 4*checkPatience)
 	defer cancel()
 	c := &checking{cl: cl, adm: kadm.NewClient(cl), group: &group}
 	if err := c.topics(ctx, outputs); err != nil {

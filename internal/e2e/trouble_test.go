@@ -115,11 +115,12 @@ func TestOddRecordsGoToTheDeadLetters(t *testing.T) {
 }
 
 func TestAGroupWithoutACoordinatorIsNotSilent(t *testing.T) {
-	k := servers.NewKafka(t, servers.KafkaOptions{Properties: map[string]string{"offsets.topic.replication.factor": "3"}})
+	k := servers.NewKafka(t, servers.KafkaOptions{Properties: map[string]string{"offsets.topic.replication.factor": "3", "transaction.state.log.replication.factor": "3"}})
 	t.Setenv("STREAMPROC_TEST_KAFKA", strings.Join(k.Brokers(), ","))
 	r := newRig(t)
-	in := r.start("run", "-c", r.write("once.yaml", onceYAML))
+	in := r.start("run", "-c", r.write("once.yaml", strings.Replace(onceYAML, "commit_interval", "delivery: exactly_once\n    commit_interval", 1)))
 	in.says("set offsets.topic.replication.factor to at most 1", 60*time.Second)
+	in.says("set transaction.state.log.replication.factor to at most 1", 60*time.Second)
 	in.drain()
 }
 
