@@ -77,6 +77,7 @@ type PluginLimits struct {
 // Pipeline is one path from topics to topics.
 type Pipeline struct {
 	Name, Description string
+	Of                string // the pipeline of the file that this is a part of; "": it is one itself
 	Workers           int
 	ExactlyOnce       bool // outputs and offsets of a checkpoint are one transaction
 	CommitInterval    time.Duration
@@ -94,6 +95,8 @@ type Pipeline struct {
 type Source struct {
 	Kafka          *Kafka
 	Topics         []string
+	Internal       bool     // Topics are written by another part of the pipeline
+	Like           []string // then: the topics that they are made after
 	Group          string
 	Latest         bool
 	StartAt        time.Time // zero: earliest, or latest
@@ -112,6 +115,7 @@ type Sink struct {
 	Key         string // a path; "": the record's own key
 	Compression string
 	Linger      time.Duration
+	Internal    bool // another part of the pipeline reads it
 }
 
 // RecordLimits bound one record. A value nests at most JSONDepth deep where a step looks into it.
@@ -132,7 +136,11 @@ type Step struct {
 	Dedup     *Dedup
 	Reorder   *Reorder
 	Route     *Route
+	Rekey     *Rekey // not of the file: a step of scope global brings it along
 }
+
+// Rekey gives records the key by which they come together in one partition, or their own one back.
+type Rekey struct{ Key string } // a path; "": their own
 
 // Verb is the name of the step's verb.
 func (s *Step) Verb() string {
@@ -145,6 +153,8 @@ func (s *Step) Verb() string {
 		return "dedup"
 	case s.Reorder != nil:
 		return "reorder"
+	case s.Rekey != nil:
+		return "rekey"
 	}
 	return "route"
 }
@@ -165,6 +175,7 @@ type PluginUse struct {
 // Dedup drops what has been there before.
 type Dedup struct {
 	Store         *Redis
+	Global        bool // duplicates are looked for in all partitions
 	Key           string
 	Window        time.Duration
 	Mode          string // drop, tag, observe or side
@@ -176,6 +187,7 @@ type Dedup struct {
 // Reorder restores order.
 type Reorder struct {
 	Store       *Redis
+	Global      bool // a key may lie in several partitions
 	Key         string
 	Sequence    string // a path; or
 	Time        string // a path

@@ -50,6 +50,9 @@ func Load(o Options) (*Config, error) {
 		}
 		b.build(files)
 	}
+	if !l.problems.Invalid() {
+		b.cut()
+	}
 	if l.problems.Invalid() {
 		return nil, l.problems.sorted()
 	}

@@ -194,6 +194,8 @@ func (r *pipelineReader) check(a at) {
 	}
 	if r.p.ExactlyOnce {
 		r.checkTransaction()
+	} else {
+		r.checkHops()
 	}
 	free := 0
 	for _, s := range r.p.Sinks {
@@ -233,13 +235,41 @@ func (r *pipelineReader) checkTransaction() {
 			where.fail(conflict, "give all sinks the same compression and linger", "%s and %s differ, and a transaction has one producer", first.Name, s.Name)
 		}
 	}
-	if longest := p.Source.SessionTimeout / 2; p.CommitInterval > longest && !p.Source.Consumer {
+	if longest := longestTransaction(&p.Source); p.CommitInterval > longest && !p.Source.Consumer {
 		r.once.fail(conflict, "shorten commit_interval, or raise session_timeout",
 			"a transaction would be open for most of its timeout: commit_interval is %s, and at most half of session_timeout, %s", writtenDuration(p.CommitInterval), writtenDuration(longest))
 	}
 	if p.Source.Consumer && p.CommitInterval > consumerInterval {
 		r.once.fail(conflict, "shorten commit_interval", "a transaction would be open for most of its timeout: commit_interval is %s, and at most %s with the consumer protocol",
 			writtenDuration(p.CommitInterval), writtenDuration(consumerInterval))
+	}
+}
+
+// longestTransaction is how long a transaction may be open: it must end before its timeout.
+func longestTransaction(s *Source) time.Duration {
+	if s.Consumer {
+		return consumerInterval
+	}
+	return s.SessionTimeout / 2
+}
+
+// checkHops looks at what is written in the transactions of a part before a step of scope global.
+func (r *pipelineReader) checkHops() {
+	p := r.p
+	for i := range slices.Backward(p.Steps) {
+		if p.Steps[i].globalKey() == "" {
+			continue
+		}
+		for _, s := range append(slices.Clone(p.Sinks), p.DLQ) {
+			if s != p.DLQ && !isSide(p.Steps[:i], s) {
+				continue
+			}
+			if s.Kafka != p.Source.Kafka || s.Compression != p.DLQ.Compression || s.Linger != p.DLQ.Linger {
+				r.steps[i].fail(conflict, "give the dead letters and the side sinks before it the cluster of the source, and one compression and linger",
+					"what comes before a step of scope global is written in transactions, together with %s", s.Name)
+			}
+		}
+		return
 	}
 }
 
@@ -309,9 +339,7 @@ func (p *Pipeline) Default() *Sink {
 		return nil
 	}
 	for _, s := range p.Sinks {
-		if !slices.ContainsFunc(p.Steps, func(st Step) bool {
-			return st.Dedup != nil && st.Dedup.Side == s || st.Reorder != nil && st.Reorder.Side == s
-		}) {
+		if !isSide(p.Steps, s) {
 			return s
 		}
 	}

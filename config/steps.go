@@ -118,18 +118,22 @@ func stored(store **Redis) func(at) {
 
 func (r *pipelineReader) dedup(s *Step) value {
 	d := &Dedup{Store: only(r.cfg.Redis), Window: 24 * time.Hour, Mode: "drop", OnUnavailable: "stall", OnStateLoss: "rebuild"}
-	scope := "partition"
 	return object(func() settings {
 		return settings{
 			{name: "key", doc: "What tells records apart: the same is a duplicate.", need: "add key: $.id", value: r.field(&d.Key)},
 			{name: "window", doc: "How long an id is remembered, in the time of the log, so that a backlog does not shorten it.", value: duration(&d.Window, time.Second, 366*24*time.Hour)},
-			{name: "scope", doc: "Where a duplicate is looked for.", value: word(&scope, "partition").without("global")},
+			{name: "scope", doc: "Where a duplicate is looked for: in its partition, or in all, for which the records pass through an internal topic that is keyed by `key`.", value: global(&d.Global)},
 			{name: "mode", doc: "What becomes of a duplicate: `drop` it, `tag` it with the header sp-duplicate-of, only count it (`observe`), or send it to another sink.", value: r.side(&d.Mode, &d.Side, "drop", "tag", "observe")},
 			{name: "on_unavailable", doc: "What to do while Redis is away: wait (`stall`), let records pass unchecked, or end the process. None of them drops a record.", value: word(&d.OnUnavailable, "stall", "pass", "fail")},
 			{name: "on_state_loss", doc: "What to do when Redis has forgotten: derive the state again from the log, halt, or go on without.", value: onStateLoss(&d.OnStateLoss)},
 			{name: "store", doc: "The Redis that keeps the state.", value: r.store(&d.Store)},
 		}
 	}).then(stored(&d.Store)).then(func(at) { s.Dedup = d })
+}
+
+func global(to *bool) value {
+	scope := "partition"
+	return word(&scope, "partition", "global").then(func(at) { *to = scope == "global" })
 }
 
 func (r *pipelineReader) reorder(s *Step) value {
@@ -144,6 +148,7 @@ func (r *pipelineReader) reorder(s *Step) value {
 	object := one([]string{"sequence", "time"}, func() settings {
 		return settings{
 			{name: "key", doc: "Whose order is kept.", value: r.field(&o.Key)},
+			{name: "scope", doc: "Where the records of one key lie: in one partition, or in any, for which they pass through an internal topic that is keyed by `key`.", value: global(&o.Global)},
 			{name: "sequence", doc: "The number of a record within its key, without gaps.", value: r.field(&o.Sequence)},
 			{name: "time", doc: "The event time of a record: milliseconds since 1970, or RFC 3339.", value: r.field(&o.Time)},
 			{name: "first", doc: "The sequence that a new key begins at.", value: first},

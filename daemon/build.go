@@ -72,7 +72,7 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 			out.Key = path.Within(p.Limits.JSONDepth).Key
 		}
 		s.Outputs = append(s.Outputs, out)
-		o := kafka.Output{Topic: sink.Topic, Compression: sink.Compression, Linger: sink.Linger}
+		o := kafka.Output{Topic: sink.Topic, Compression: sink.Compression, Linger: sink.Linger, Internal: sink.Internal}
 		if sink.Kafka != p.Source.Kafka {
 			if o.Cluster, err = clusterOf(sink.Kafka, b.options.Dial); err != nil {
 				return nil, err
@@ -84,6 +84,9 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 	s.Sink, s.DeadLetters = b.numbers[p.Default()], b.numbers[p.DLQ]
 	group := groupOf(p)
 	s.Dial = func(worker int) (pipeline.Client, error) {
+		if err := b.internal(ctx, cluster); err != nil {
+			return nil, err
+		}
 		of := group
 		if p.ExactlyOnce {
 			of.TransactionalID = transactionalID(p, b.options.Instance, worker)
@@ -120,7 +123,11 @@ func transactionalID(p *config.Pipeline, instance string, worker int) string {
 }
 
 func groupOf(p *config.Pipeline) kafka.Group {
-	return kafka.Group{Name: p.Source.Group, Topics: p.Source.Topics, Start: kafka.Start{Latest: p.Source.Latest, At: p.Source.StartAt},
+	trusted := map[string]bool{}
+	if p.Source.Internal {
+		trusted[p.Source.Topics[0]] = true
+	}
+	return kafka.Group{TrustedTopics: trusted, Name: p.Source.Group, Topics: p.Source.Topics, Start: kafka.Start{Latest: p.Source.Latest, At: p.Source.StartAt},
 		SessionTimeout: p.Source.SessionTimeout, PollRecords: pollRecords(p), PollBytes: p.Source.PollBytes, Consumer: p.Source.Consumer}
 }
 
@@ -308,6 +315,9 @@ func (b *builder) step(ctx context.Context, st *config.Step, guests *[]guest) (p
 		return b.dedup(st)
 	case st.Reorder != nil:
 		return b.reorder(st)
+	}
+	if st.Rekey != nil {
+		return b.rekey(st)
 	}
 	return b.route(ctx, st, guests)
 }

@@ -72,7 +72,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) {
 	d := &Daemon{log: o.Logger, engine: engine, stores: map[*config.Redis]*store{}}
 	d.metrics = metrics.New(d.accounts)
 	for _, p := range cfg.Pipelines {
-		if len(o.Only) > 0 && !contains(o.Only, p.Name) {
+		if len(o.Only) > 0 && !contains(o.Only, p.Name) && !contains(o.Only, p.Of) {
 			continue
 		}
 		log := o.Logger.With("pipeline", p.Name)

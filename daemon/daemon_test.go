@@ -35,9 +35,10 @@ const faulty = "../runtime/testdata/faulty.wasm"
 // topics are those of the configurations below, of one partition each.
 var topics = func() map[string]int {
 	m := map[string]int{}
-	for _, name := range strings.Fields("in big small all.dlq times out times.dlq stops.in stops.out stops.dlq goes.in goes.out goes-on.dlq") {
+	for _, name := range strings.Fields("in big small all.dlq times out times.dlq copies together spread.dlq stops.in stops.out stops.dlq goes.in goes.out goes-on.dlq") {
 		m[name] = 1
 	}
+	m["spread"] = 3
 	return m
 }()
 

@@ -109,7 +109,7 @@ func (r *running) group() kafka.Group {
 func (r *running) outputs() (outputs []kafka.Output) {
 	for _, s := range append(append([]*config.Sink{}, r.cfg.Sinks...), r.cfg.DLQ) {
 		if s.Kafka == r.cfg.Source.Kafka {
-			outputs = append(outputs, kafka.Output{Topic: s.Topic})
+			outputs = append(outputs, kafka.Output{Topic: s.Topic, Internal: s.Internal})
 		}
 	}
 	return outputs

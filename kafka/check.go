@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -71,12 +72,16 @@ func (c *checking) topics(ctx context.Context, outputs []Output) (err error) {
 	if c.brokers, err = c.adm.ListBrokers(ctx); err != nil {
 		return err
 	}
-	written := map[string]bool{}
+	written, internal := map[string]bool{}, maps.Clone(c.group.TrustedTopics)
+	if internal == nil {
+		internal = map[string]bool{}
+	}
 	names := append([]string(nil), c.group.Topics...)
 	for _, o := range outputs {
 		if o.Cluster == nil {
 			names = append(names, o.Topic)
 			written[o.Topic] = true
+			internal[o.Topic] = o.Internal
 		}
 	}
 	topics, err := c.adm.ListTopics(ctx, names...)
@@ -84,6 +89,9 @@ func (c *checking) topics(ctx context.Context, outputs []Output) (err error) {
 		return err
 	}
 	for _, t := range topics.Sorted() {
+		if internal[t.Topic] && errors.Is(t.Err, kerr.UnknownTopicOrPartition) {
+			continue // it is made at the start
+		}
 		if t.Err != nil {
 			c.fail(topicError(t.Topic, t.Err))
 		} else if written[t.Topic] && t.Partitions.NumReplicas() == 1 {

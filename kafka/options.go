@@ -81,6 +81,7 @@ type Output struct {
 	Cluster     *Cluster // nil: the cluster of the source
 	Compression string   // "", none, gzip, snappy, lz4, zstd
 	Linger      time.Duration
+	Internal    bool // another part of the pipeline reads it; it is made where it is missing
 }
 
 const (

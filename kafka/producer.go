@@ -57,7 +57,7 @@ func newProducer(member *kgo.Client, cluster Cluster, own int, outputs []Output,
 }
 
 // connection is what outputs must agree in to share a client.
-func (o Output) connection() Output { o.Topic = ""; return o }
+func (o Output) connection() Output { o.Topic, o.Internal = "", false; return o }
 
 // outgoing is the records of one write, in one allocation.
 type outgoing struct {

@@ -35,7 +35,7 @@ type sinkPlan struct {
 func plansOf(cfg *config.Config, only []string) []pipelinePlan {
 	plans := []pipelinePlan{}
 	for _, p := range cfg.Pipelines {
-		if len(only) == 0 || slices.Contains(only, p.Name) {
+		if len(only) == 0 || slices.Contains(only, p.Name) || slices.Contains(only, p.Of) {
 			plans = append(plans, planOf(p))
 		}
 	}
