@@ -78,7 +78,7 @@ func (m *Mutant) Overlay(root, dir string) (string, error) {
 	if n := strings.Count(string(source), m.Old); n != 1 {
 		return "", fmt.Errorf("mutant %s: %s holds %d times the text that it changes, not once: adapt it to the engine as it is now:\n%s", m.Name, m.File, n, m.Old)
 	}
-	changed := filepath.Join(dir, "mutant_source.go")
+	changed := filepath.Join(dir, "source.txt")
 	if err := os.WriteFile(changed, []byte(strings.Replace(string(source), m.Old, m.New, 1)), 0o600); err != nil {
 		return "", err
 	}
