@@ -9,7 +9,7 @@ RACE := ./daemon/... ./logs/... ./pipeline/... ./kafka/... ./memstate/... ./inte
 APT := redis-server clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32
 SERVERS := go run ./internal/servers/cmd/servers
 
-.PHONY: dev build deps plugins test lint servers bench chaos aimed soak
+.PHONY: dev build deps plugins test lint servers bench chaos aimed soak sim mutants
 
 dev: ## Kafka, Redis and pipelines.yaml in one process, on real records
 	go run ./cmd/streamproc dev
@@ -31,6 +31,7 @@ test: deps ## every test, on a real Kafka and a real Redis
 	go vet ./...
 	$(SERVERS) go test -timeout 15m ./...
 	$(SERVERS) go test -race -timeout 10m $(RACE)
+	go test -tags synctests -timeout 10m ./sim
 	$(MAKE) -C plugins test
 
 lint: ## golangci-lint, pinned
@@ -51,6 +52,14 @@ aimed: ## a stale member is aimed at thirty times in each way, with the guard an
 
 chaos: ## every scenario of chaos/, about half an hour; results are kept in chaos/results
 	go run ./chaos/cmd/chaos
+
+RUNS := 1000
+sim: ## the engine on virtual time under aimed faults, on all cores; RUNS=100000 for a night
+	go run ./sim/cmd/sim -runs $(RUNS)
+	go test -timeout 60m ./sim/enumerate -args -enumerate.every
+
+mutants: ## the engine broken on purpose: the harness must notice each
+	go run ./sim/cmd/mutants
 
 SOAK := 10m
 soak: ## a steady rate: does memory grow, do goroutines? SOAK=60s is the short form

@@ -139,6 +139,7 @@ func Judge(c Case) Verdict {
 	k := &court{Case: &c, number: map[int]*Sent{}, seen: map[int][]*Seen{}, dead: map[place]string{}, floor: map[int32]int64{}}
 	k.arrange()
 	k.outputs()
+	k.both()
 	k.commits()
 	var due map[int]bool
 	if c.Promise.Window > 0 {
@@ -197,6 +198,20 @@ func (k *court) excused(from, to time.Time) bool {
 	return slices.ContainsFunc(k.Troubles, func(t Trouble) bool {
 		return !t.From.After(to) && !t.To.Add(k.Promise.Settle).Before(from)
 	})
+}
+
+// both makes sure that nothing that came out is a dead letter too, where no decision may be taken back (C2).
+func (k *court) both() {
+	if !k.Promise.Once && !k.Promise.Gapless && k.Promise.Order != AsSent {
+		return
+	}
+	for i := range k.log {
+		if s := &k.log[i]; len(k.seen[s.Number]) > 0 {
+			if reason, dead := k.dead[place{s.Partition, s.Offset}]; dead {
+				k.v.find(&k.v.Duplicated, "C2: record %d (%s) at %d@%d came out, and is a dead letter as well: %s", s.Number, s.ID, s.Partition, s.Offset, reason)
+			}
+		}
+	}
 }
 
 // commits makes sure that no committed offset is below an earlier one (C6).

@@ -18,53 +18,61 @@ type Mutant struct {
 	Breaks   string // which promise, and how
 	File     string // within the module
 	Old, New string // the text that stands there once, and what takes its place
-	// Aimed narrows the simulations to those where it can show: a scenario, a delivery level, or "".
+	// By are the parts of the harness that have to notice it, each by itself: Simulation, Enumeration, or a package whose
+	// tests do. A defence that stands behind others shows only to the test of its own.
+	By []string
+	// Scenario and Delivery narrow the simulations to those where it can show; "" leaves them.
 	Scenario, Delivery string
-	// Tests are the packages whose tests notice it, where no simulation can: a defence behind others.
-	Tests []string
 }
+
+// The parts of the harness.
+const (
+	Simulation  = "./sim"
+	Enumeration = "./sim/enumerate"
+)
 
 // All are the mutants. The first eight are the mistakes that others have made, or that we have.
 var All = []Mutant{
-	{Name: "setnx", Breaks: "a redelivered record is taken for a copy of itself",
+	{Name: "setnx", By: []string{Simulation, Enumeration}, Breaks: "a redelivered record is taken for a copy of itself",
 		File: "dedup/partition.go", Old: "return p.verdict(offset, sub)", New: "return p.window.first(p.hash.digest(id)), nil"},
-	{Name: "commit-first", Breaks: "offsets are committed before the outputs are acknowledged",
+	{Name: "commit-first", By: []string{Simulation, Enumeration}, Breaks: "offsets are committed before the outputs are acknowledged",
 		File: "pipeline/checkpoint.go", Old: "g.Go(func() error { return w.flush(gx) })", New: "g.Go(func() error { return nil })", Delivery: "at_least_once"},
-	{Name: "recover-deletes-all", Breaks: "a late take-over deletes the redo blob that the owner has prepared",
+	{Name: "recover-deletes-all", By: []string{Simulation}, Breaks: "a late take-over deletes the redo blob that the owner has prepared",
 		File: "redisstate/script.go", Old: "local lost = apply(ARGV[2])\nif lost then return lost end\ncall('PEXPIRE', nexts, ARGV[3])",
 		New: "local lost = apply(ARGV[2])\nfor _, k in ipairs(call('KEYS', '*')) do if string.find(k, tag .. ':redo:', 1, true) then call('DEL', k) end end\n" +
 			"if lost then return lost end\ncall('PEXPIRE', nexts, ARGV[3])", Scenario: "sequence"},
-	{Name: "no-floor", Breaks: "what was polled is committed, although some of it is still held",
+	{Name: "no-floor", By: []string{Simulation, Enumeration}, Breaks: "what was polled is committed, although some of it is still held",
 		File: "pipeline/checkpoint.go", Old: "c.Floor = min(c.Floor, floor)", New: "_ = floor", Scenario: "sequence"},
-	{Name: "no-guard", Breaks: "a member commits what it polled in an earlier membership",
+	{Name: "no-guard", By: []string{Simulation}, Breaks: "a member commits what it polled in an earlier membership",
 		File: "kafka/guard.go", Old: "const guarded = true", New: "const guarded = false", Scenario: "pass"},
-	{Name: "end-ignored", Breaks: "a transaction that did not commit is taken for one that did",
+	{Name: "end-ignored", By: []string{Simulation}, Breaks: "a transaction that did not commit is taken for one that did",
 		File: "kafka/transaction.go", Old: "if err != nil {\n\t\t\treturn t.explain(err)\n\t\t}\n\t\tt.open, t.ended = false", New: "_ = err\n\t\tt.open, t.ended = false",
 		Delivery: "exactly_once"},
-	{Name: "no-overlap-check", Breaks: "an entry is appended wherever it begins",
-		File: "redisstate/script.go", Old: "if h > from or l > length then return {'STALE', string.format('%.0f', h)} end", New: "",
-		Tests: []string{"./redisstate"}},
-	{Name: "length-only-fence", Breaks: "a log that was rolled back and has grown again is taken for the one that was",
+	{Name: "no-overlap-check", By: []string{"./redisstate"}, Breaks: "an entry is appended wherever it begins",
+		File: "redisstate/script.go", Old: "if h > from or l > length then return {'STALE', string.format('%.0f', h)} end", New: ""},
+	{Name: "length-only-fence", By: []string{"./redisstate"}, Breaks: "a log that was rolled back and has grown again is taken for the one that was",
 		File: "redisstate/script.go", Old: "if h < from or (h == from and l < length) then return {'LOST', string.format('%.0f', h)} end\nif h > from or l > length then",
-		New: "if l < length then return {'LOST', string.format('%.0f', h)} end\nif l > length then", Tests: []string{"./redisstate"}},
+		New: "if l < length then return {'LOST', string.format('%.0f', h)} end\nif l > length then"},
 
-	{Name: "holes", Breaks: "a partition log with a hole in it is read as if it were whole",
+	{Name: "holes", By: []string{"./dedup"}, Breaks: "a partition log with a hole in it is read as if it were whole",
 		File: "dedup/log.go", Old: "return (l.end < 0 || e.from == l.end) && e.gen >= l.p.gen", New: "return e.gen >= l.p.gen"},
-	{Name: "no-token", Breaks: "a worker whose partition was taken over goes on appending",
-		File: "redisstate/script.go", Old: "if m[1] ~= ARGV[1] then return {'STALE', m[2] or '-1'} end", New: "", Tests: []string{"./redisstate"}},
-	{Name: "no-token-in-memory", Breaks: "the same, in the store that the model tests use",
-		File: "memstate/log.go", Old: "if l.token != e.Token {", New: "if false {", Tests: []string{"./memstate"}},
-	{Name: "no-watermark", Breaks: "after a restart event time begins anew",
+	{Name: "no-token", By: []string{"./redisstate"}, Breaks: "a worker whose partition was taken over goes on appending",
+		File: "redisstate/script.go", Old: "if m[1] ~= ARGV[1] then return {'STALE', m[2] or '-1'} end", New: ""},
+	{Name: "no-token-in-memory", By: []string{"./memstate", "./dedup"}, Breaks: "the same, in the store that the model tests use",
+		File: "memstate/log.go", Old: "if l.token != e.Token {", New: "if false {"},
+	{Name: "no-watermark", By: []string{Simulation}, Breaks: "after a restart event time begins anew",
 		File: "reorder/time.go", Old: "w := a.Commit.Watermark", New: "w := int64(math.MinInt64)", Scenario: "time", Delivery: "exactly_once"},
-	{Name: "rebuild-to-floor", Breaks: "a rebuild of the next sequences leaves out what was polled above the floor",
+	{Name: "rebuild-to-floor", By: []string{Simulation, Enumeration}, Breaks: "a rebuild of the next sequences leaves out what was polled above the floor",
 		File: "reorder/open.go", Old: "start, err := a.History.Replay(ctx, -1, l.head, d.visit)", New: "start, err := a.History.Replay(ctx, -1, a.Commit.Floor, d.visit)"},
-	{Name: "no-chain", Breaks: "a redo blob is applied whatever came before it",
-		File: "redisstate/script.go", Old: "if prevOf(b) ~= done then", New: "if false then", Tests: []string{"./redisstate"}},
-	{Name: "no-head", Breaks: "what was settled above the floor before a restart is late",
+	{Name: "no-chain", By: []string{"./redisstate"}, Breaks: "a redo blob is applied whatever came before it",
+		File: "redisstate/script.go", Old: "if prevOf(b) ~= done then", New: "if false then"},
+	{Name: "no-head", By: []string{Enumeration}, Breaks: "what was settled above the floor before a restart is late",
 		File: "reorder/sequence.go", Old: "reread := b.Records[i].Origin.Offset < l.head", New: "reread := false"},
-	{Name: "no-rebuild", Breaks: "a worker goes on after a checkpoint that did not commit",
+	{Name: "no-rebuild", By: []string{Simulation, Enumeration}, Breaks: "a worker goes on after a checkpoint that did not commit",
 		File: "pipeline/checkpoint.go", Old: "if err := w.client.Commit(ctx, marks); err != nil {\n\t\treturn err\n\t}", New: "_ = w.client.Commit(ctx, marks)"},
-	{Name: "no-end-on-revoke", Breaks: "partitions move on before their checkpoint has ended",
+	{Name: "late-wipe", By: []string{Enumeration, "./reorder"}, Breaks: "a worker that is late wipes the state of a group that it takes for new",
+		File: "reorder/open.go", Old: "if now.Nonce != l.nonce || now.Floor >= 0 && a.Commit.Floor < 0 {", New: "if now.Nonce != l.nonce && a.Commit.Floor >= 0 {"},
+	{Name: "no-end-on-revoke", By: []string{Simulation}, Breaks: "partitions move on before their checkpoint has ended",
 		File: "kafka/client.go", Old: "if c.offer(r, late.C) {", New: "if len(r.Partitions) == 0 {", Delivery: "at_least_once"},
 }
 

@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"time"
 
 	"github.com/streamproc/streamproc/sim/fleet"
 	"github.com/streamproc/streamproc/sim/mutants"
@@ -51,7 +50,7 @@ func run() error {
 			word = "SURVIVED"
 			survived++
 		}
-		fmt.Printf("%s %-22s %s\n         %s\n", word, m.Name, how, m.Breaks)
+		fmt.Printf("%s %s: %s%s\n", word, m.Name, m.Breaks, how)
 	}
 	if survived > 0 {
 		return fmt.Errorf("%d mutants survived: the harness has a hole", survived)
@@ -76,9 +75,22 @@ func (h *hunt) run(ctx context.Context) (killed bool, how string, err error) {
 	if err != nil {
 		return false, "", err
 	}
-	if len(h.m.Tests) > 0 {
-		return h.tests(ctx, overlay)
+	killed = true
+	for _, part := range h.m.By {
+		hunter := h.tests
+		if part == mutants.Simulation {
+			hunter = h.simulations
+		}
+		noticed, said, err := hunter(ctx, overlay, part)
+		if err != nil {
+			return false, "", fmt.Errorf("mutant %s: %w", h.m.Name, err)
+		}
+		killed, how = killed && noticed, how+"\n           "+said
 	}
+	return killed, how, nil
+}
+
+func (h *hunt) simulations(ctx context.Context, overlay, _ string) (killed bool, how string, err error) {
 	binary, err := fleet.Build(ctx, h.dir, overlay)
 	if err != nil {
 		return false, "", err
@@ -87,21 +99,24 @@ func (h *hunt) run(ctx context.Context) (killed bool, how string, err error) {
 	if err != nil {
 		return false, "", err
 	}
-	if r.Failed == 0 && len(r.Broken) == 0 {
-		return false, fmt.Sprintf("%d simulations in %v", r.Runs, r.Took.Round(time.Second)), nil
+	if r.Failed == 0 {
+		return false, fmt.Sprintf("survives %d simulations", r.Runs), nil
 	}
-	return true, fmt.Sprintf("in simulation %d: lost %d, duplicated %d, misordered %d, backwards %d, repeated outside of faults %d, halted %d, unfounded repairs %d, broken down %d",
-		r.Runs, r.Lost, r.Duplicated, r.Misordered, r.Backwards, r.Unexcused, r.Halted, r.Unfounded, len(r.Broken)), nil
+	return true, fmt.Sprintf("%d of %d simulations: lost %d, duplicated %d, misordered %d, commits backwards %d, repeated outside of faults %d, halted %d, unfounded repairs %d",
+		r.Failed, r.Runs, r.Lost, r.Duplicated, r.Misordered, r.Backwards, r.Unexcused, r.Halted, r.Unfounded), nil
 }
 
-// tests runs the tests of packages on the mutant: one of them must fail, and not for want of a build.
-func (h *hunt) tests(ctx context.Context, overlay string) (killed bool, how string, err error) {
-	if out, err := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-overlay", overlay, "-run", "^$"}, h.m.Tests...)...).CombinedOutput(); err != nil { //nolint:gosec // our own arguments
-		return false, "", fmt.Errorf("building mutant %s: %w\n%s", h.m.Name, err, out)
+// tests runs the tests of a package on the mutant: one of them must fail, and not for want of a build.
+func (h *hunt) tests(ctx context.Context, overlay, part string) (killed bool, how string, err error) {
+	if out, err := exec.CommandContext(ctx, "go", "test", "-count=1", "-overlay", overlay, "-run", "^$", part).CombinedOutput(); err != nil { //nolint:gosec // our own arguments
+		return false, "", fmt.Errorf("building it: %w\n%s", err, out)
 	}
-	out, err := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-overlay", overlay}, h.m.Tests...)...).CombinedOutput() //nolint:gosec // our own arguments
-	if writeErr := os.WriteFile(filepath.Join(h.dir, "tests.txt"), out, 0o600); writeErr != nil {
-		return false, "", writeErr
+	out, failed := exec.CommandContext(ctx, "go", "test", "-count=1", "-overlay", overlay, part).CombinedOutput() //nolint:gosec // our own arguments
+	if err := os.WriteFile(filepath.Join(h.dir, "tests.txt"), out, 0o600); err != nil {
+		return false, "", err
 	}
-	return err != nil, fmt.Sprintf("by the tests of %v", h.m.Tests), nil
+	if failed == nil {
+		return false, "survives the tests of " + part, nil
+	}
+	return true, "the tests of " + part, nil
 }
