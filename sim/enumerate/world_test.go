@@ -165,8 +165,9 @@ func (i *instance) do(name string, f func() error) error {
 }
 
 const (
-	callsLimit = 400 // of one run: beyond it there is no progress
-	idleLimit  = 200 // waits without a call
+	callsLimit = 400                    // of one run: beyond it there is no progress
+	idleLimit  = 200                    // waits without a call
+	idleWait   = 100 * time.Millisecond // of the bubble's time
 )
 
 // run schedules calls until everything is committed. It returns whether it came to that.
@@ -182,7 +183,7 @@ func (w *world) run() bool {
 		if c == nil {
 			idle++
 			w.unpause(idle > 3)
-			time.Sleep(100 * time.Millisecond)
+			<-time.After(idleWait)
 			continue
 		}
 		idle = 0
