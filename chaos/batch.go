@@ -23,6 +23,7 @@ type Batch struct {
 	Soak      time.Duration // of a soak instead of the scenarios; 0: none
 	Results   string        // folder: what is found is kept there, and the table of all that is kept is written anew
 	Binary    string        // "": built
+	Logs      string        // folder in which the logs of the instances stay; "": a temporary one, which goes if all is sound
 	Talk      io.Writer
 }
 
@@ -45,9 +46,11 @@ func (b Batch) Run(ctx context.Context) (sound bool, err error) {
 	default:
 		kinds = chosen
 	}
-	dir, err := os.MkdirTemp("", "streamproc-chaos-")
-	if err != nil {
-		return false, fmt.Errorf("making a folder for a chaos run: %w", err)
+	dir := b.Logs
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "streamproc-chaos-"); err != nil {
+			return false, fmt.Errorf("making a folder for a chaos run: %w", err)
+		}
 	}
 	if b.Binary == "" {
 		if b.Binary, err = Build(ctx, dir); err != nil {
@@ -64,10 +67,11 @@ func (b Batch) Run(ctx context.Context) (sound bool, err error) {
 			sound = sound && r.Sound()
 		}
 	}
-	if sound {
-		err = os.RemoveAll(dir)
-	} else {
+	switch {
+	case !sound:
 		fmt.Fprintf(b.Talk, "what the instances said is in %s\n", dir)
+	case b.Logs == "":
+		err = os.RemoveAll(dir)
 	}
 	return sound, errors.Join(err, WriteTables(b.Results))
 }

@@ -22,6 +22,7 @@ func main() {
 	flag.StringVar(&o.Delivery, "delivery", chaos.AtLeastOnce, chaos.AtLeastOnce+" or "+chaos.ExactlyOnce)
 	flag.DurationVar(&o.Soak, "soak", 0, "instead of breaking anything, run at a steady rate for so long and see what grows")
 	flag.StringVar(&o.Results, "results", "chaos/results", "folder of the results")
+	flag.StringVar(&o.Logs, "logs", "", "folder in which the logs of the instances are to stay")
 	flag.StringVar(&o.Binary, "binary", "", "streamproc; by default it is built from the source")
 	flag.Parse()
 	sound, err := o.Run(ctx)
