@@ -38,11 +38,13 @@ type page struct {
 	Totals   []total
 }
 
-// total is how often a fault happened at one level of delivery, over all runs.
+// total is a fault at one level of delivery: how often it happened, and what became of the records of all runs in which it did.
 type total struct {
-	Delivery, Fault    string
-	Count              int
-	Recovery, Silences string
+	Delivery, Fault                         string
+	Count, Runs                             int
+	Records                                 string
+	Lost, Duplicated, Unexcused, Misordered int64
+	Recovery, Silences                      string
 }
 
 // WriteTables reads every report in dir and writes README.md and index.html beside them.
@@ -87,29 +89,45 @@ func readReports(dir string) (all []Report, err error) {
 }
 
 func summarise(reports []Report) (p page) {
-	type group struct{ delivery, scenario string }
-	groups, machines := map[group][]Report{}, map[string]bool{}
-	byFault := map[string][]Happened{} // by level of delivery and fault
+	type group struct{ delivery, name string } // of a scenario, or of a fault
+	scenarios, faults, machines := map[group][]Report{}, map[group][]Report{}, map[string]bool{}
 	for _, r := range reports {
 		g := group{r.Delivery, r.Scenario}
-		groups[g] = append(groups[g], r)
+		scenarios[g] = append(scenarios[g], r)
 		machines[r.Machine] = true
-		for _, h := range r.Faults {
-			k := r.Delivery + " " + h.Fault
-			byFault[k] = append(byFault[k], h)
+		for fault := range r.Count() {
+			g := group{r.Delivery, fault}
+			faults[g] = append(faults[g], r)
 		}
 	}
+	order := func(a, b group) int { return cmp.Or(cmp.Compare(a.delivery, b.delivery), cmp.Compare(a.name, b.name)) }
 	p.Machines = slices.Sorted(maps.Keys(machines))
-	for _, g := range slices.SortedFunc(maps.Keys(groups), func(a, b group) int {
-		return cmp.Or(cmp.Compare(a.delivery, b.delivery), cmp.Compare(a.scenario, b.scenario))
-	}) {
-		p.Rows = append(p.Rows, rowOf(groups[g]))
+	for _, g := range slices.SortedFunc(maps.Keys(scenarios), order) {
+		p.Rows = append(p.Rows, rowOf(scenarios[g]))
 	}
-	for _, k := range slices.Sorted(maps.Keys(byFault)) {
-		delivery, fault, _ := strings.Cut(k, " ")
-		p.Totals = append(p.Totals, total{delivery, fault, len(byFault[k]), recoveries(byFault[k]), silences(byFault[k])})
+	for _, g := range slices.SortedFunc(maps.Keys(faults), order) {
+		p.Totals = append(p.Totals, totalOf(g.name, faults[g]))
 	}
 	return p
+}
+
+func totalOf(fault string, runs []Report) total {
+	t := total{Delivery: runs[0].Delivery, Fault: fault, Runs: len(runs)}
+	var records int64
+	var happened []Happened
+	for _, r := range runs {
+		v := r.Sum()
+		records += r.Records
+		t.Lost, t.Duplicated, t.Unexcused, t.Misordered = t.Lost+v.Lost, t.Duplicated+v.Leaked+v.Repeated, t.Unexcused+v.Unexcused, t.Misordered+v.Misordered
+		for _, h := range r.Faults {
+			if h.Fault == fault {
+				happened = append(happened, h)
+			}
+		}
+	}
+	t.Count, t.Records = len(happened), humanize.Comma(records)
+	t.Recovery, t.Silences = recoveries(happened), silences(happened)
+	return t
 }
 
 func rowOf(runs []Report) row {
