@@ -150,13 +150,13 @@ func (w *referenceWriter) sections(v value, path, about string) {
 		return
 	}
 	title := cmp.Or(path, "The whole")
-	fmt.Fprintf(w, "\n## %s\n\n", title)
+	fmt.Fprintf(w.Builder, "\n## %s\n\n", title)
 	if about != "" {
 		w.WriteString(about + "\n\n")
 	}
 	table := tableOf(v)
 	if first, there := w.first[table]; there {
-		fmt.Fprintf(w, "As [%s](#%s).\n", first, headingLink(first))
+		fmt.Fprintf(w.Builder, "As [%s](#%s).\n", first, headingLink(first))
 		return
 	}
 	w.first[table] = title
