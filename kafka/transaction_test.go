@@ -265,3 +265,68 @@ func TestARefusedRecordAndItsDeadLetterAreInTheTransaction(t *testing.T) {
 		})
 	}
 }
+
+// The end of a transaction is not confirmed in time. It is not taken back: the brokers end it, and only they know.
+func TestAnEndThatIsNotConfirmedIsUnknownAndNotTakenBack(t *testing.T) {
+	r := newRig(t).transactional(t)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	r.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) {
+		r.SleepControl(func() { close(arrived); <-release })
+		return nil, nil, false
+	})
+	r.feed(t, 0, 4)
+	c := r.dial(t)
+	rs, marks := poll(t, c, 4)
+	c.Write(outputs(rs))
+	if _, err := c.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Commit(ctx, commits(marks, "n")) }()
+	<-arrived
+	cancel()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "its outcome is unknown") {
+		t.Errorf("got %v", err)
+	}
+	close(release)
+	c.Close()
+	if got, err := r.dial(t).Committed(t.Context(), stream.Partition{Topic: "in"}); err != nil || got.Nonce != "n" {
+		t.Errorf("the end was taken back: %+v, %v", got, err)
+	}
+	if got := r.visible(t); len(got) != 4 {
+		t.Errorf("%d outputs are visible", len(got))
+	}
+}
+
+// A member joins while another is in a transaction: that one ends it first, and nothing is aborted.
+func TestAPlannedRebalanceEndsTheTransactionFirst(t *testing.T) {
+	r := newRig(t).transactional(t)
+	r.feed(t, 0, 4)
+	c := r.dial(t)
+	rs, marks := poll(t, c, 4)
+	c.Write(outputs(rs))
+	r.group.TransactionalID = "p.i/1.0"
+	other := r.dial(t)
+	var rev stream.Revocation
+	select {
+	case rev = <-c.Revoking():
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing is revoked")
+	}
+	if _, err := c.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Commit(t.Context(), commits(marks, "n")); err != nil {
+		t.Fatal(err)
+	}
+	rev.Ended()
+	moved := rev.Partitions[0]
+	got, _ := poll(t, other, 1) // from the floor, which lies one below what was polled
+	if at := got[0].Origin; at.Partition != moved || at.Offset != marks[moved]-1 {
+		t.Errorf("the next owner of %v begins at %v", moved, at)
+	}
+	if got := r.visible(t); len(got) != 4 {
+		t.Errorf("%d outputs are visible: %q", len(got), got)
+	}
+}
