@@ -174,16 +174,40 @@ var digestRE = regexp.MustCompile(`^[0-9a-f]{64}$`)
 func (b *builder) plugin(name string) value {
 	p := &Plugin{Name: name, Limits: b.limits}
 	b.cfg.Plugins[name] = p
-	return one([]string{"wasm", "js"}, func() settings {
+	return one([]string{"wasm", "js", "oci"}, func() settings {
 		return settings{
 			{name: "wasm", doc: "The module.", value: file(&p.Wasm)},
 			{name: "js", doc: "The script, in TypeScript or JavaScript. It imports files of its own folder only.", value: file(&p.JS)},
 			{name: "abi", doc: "What the module speaks, where its imports and exports leave that open.", value: abi(&p.ABI)},
 			{name: "sha256", doc: "The digest of the module or script; nothing else is loaded.", value: digest(&p.SHA256)},
 			{name: "limits", doc: "What the plugin may use.", value: pluginLimits(&p.Limits)},
-			{name: "oci", value: later()},
-			{name: "signature", value: later()},
+			{name: "oci", doc: "Where the module is in a registry, by digest: `HOST/NAME@sha256:…`. It is kept in the cache.", value: artifactName(&p.OCI)},
+			{name: "signature", doc: "Whose signature the module must have; nothing else is loaded.", value: signature(&p.Signer)},
 			{name: "capabilities", doc: "What the plugin is given of the world: `clock`, the time of the clock on the wall instead of that of the batch.", value: capabilities(&p.Capabilities)},
+		}
+	}).then(func(a at) {
+		if p.Signer != "" && p.JS != "" {
+			a.fail(conflict, "pin it with sha256 instead", "a script is not signed")
+		}
+	})
+}
+
+var referenceRE = regexp.MustCompile(`^[^\s@/]+/[^\s@]+@sha256:[0-9a-f]{64}$`)
+
+// artifactName is a plugin in a registry, by its digest: a tag may be something else tomorrow.
+func artifactName(to *string) value {
+	return special("reference", "HOST/NAME@sha256:…", "", referenceRE.String(), func(a at) {
+		if *to = a.text(); !referenceRE.MatchString(*to) {
+			a.fail(wrongKind, "HOST/NAME@sha256:…, as streamproc plugin push prints it", "%q names no plugin by its digest", *to)
+		}
+	})
+}
+
+func signature(to *string) value {
+	return object(func() settings {
+		return settings{
+			{name: "public_key_file", doc: "The public key of the signer, in the format of minisign. The signature of a file is beside it, with the ending `.minisig`.",
+				need: "add public_key_file: FILE", value: file(to)},
 		}
 	})
 }

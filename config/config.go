@@ -55,7 +55,9 @@ type Redis struct {
 type Plugin struct {
 	Name   string
 	Wasm   string // path, resolved; or
-	JS     string // path of a script, resolved
+	JS     string // path of a script, resolved; or
+	OCI    string // HOST/NAME@sha256:…
+	Signer string // path of the public key that the module must be signed with, resolved; "": none
 	ABI    string // what the module speaks; "": as its imports and exports say
 	SHA256 string // hex; "": not pinned
 	Limits PluginLimits

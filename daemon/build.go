@@ -206,7 +206,7 @@ func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse
 	for _, sink := range use.Outputs {
 		s.Outputs = append(s.Outputs, runtime.Output{Name: sink.Name, Sink: b.numbers[sink]})
 	}
-	if err := b.readPlugin(&s, c); err != nil {
+	if err := b.readPlugin(ctx, &s, c); err != nil {
 		return fmt.Errorf("step %s: reading plugin %s: %w", step, c.Name, err)
 	}
 	p, err := b.engine.Load(ctx, s)
@@ -223,9 +223,9 @@ func limitsOf(l config.PluginLimits) runtime.Limits {
 }
 
 // readPlugin reads the module, or the script and with it the engine that runs it.
-func (b *builder) readPlugin(s *runtime.Source, p *config.Plugin) (err error) {
+func (b *builder) readPlugin(ctx context.Context, s *runtime.Source, p *config.Plugin) (err error) {
 	if p.JS == "" {
-		s.Bytes, err = os.ReadFile(p.Wasm)
+		s.Bytes, err = b.module(ctx, p)
 		return err
 	}
 	script, err := js.Compile(p.JS)
