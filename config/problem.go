@@ -102,7 +102,7 @@ func printable(text string) string {
 }
 
 // secretInLine finds what stands behind a name that is one of a secret.
-var secretInLine = regexp.MustCompile(`(?i)(pass|token|secret|credential)([a-z_]*["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s,}\]]+( +[^\s,}\]]+)*)`)
+var secretInLine = regexp.MustCompile(`(?i)(pass|token|secret|credential)([a-z_]*["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s,}\]=][^\s,}\]]*( +[^\s,}\]]+)*)`)
 
 // masked is a line of a file to show: a secret that stands in it is not.
 func masked(line string) string {

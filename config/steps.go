@@ -103,7 +103,7 @@ func (r *pipelineReader) use(u *PluginUse) value {
 	})
 }
 
-// state is what dedup and reorder have in common: the store, and what is done when it has forgotten.
+// store is the Redis of a step that has state.
 func (r *pipelineReader) store(to **Redis) value { return reference(to, "redis", r.cfg.Redis) }
 
 func onStateLoss(to *string) value { return word(to, "rebuild", "halt", "accept") }

@@ -79,6 +79,7 @@ func TestAProblemShowsNoSecret(t *testing.T) {
 		strings.Replace(quiet, `password: "${PW}"`, "password: 'canary-1, x' }", 1),
 		strings.Replace(quiet, `password: "${PW}"`, `"password" : "canary-1`, 1),
 		strings.Replace(quiet, `password: "${PW}"`, "password: [canary-1]", 1),
+		strings.Replace(quiet, `password: "${PW}"`, "password: >-\n      canary-1\n      nonsense: 1", 1),
 		quiet + "admin: { listen: 0.0.0.0:1, token: canary-1, nonsense: 1 }",
 	} {
 		_, err := load(t, text, map[string]string{"PW": "x"})
@@ -152,6 +153,24 @@ func TestDeadLettersCannotBeSwitchedOff(t *testing.T) {
 		_, err := load(t, "version: 1\npipelines: { p: { source: { topics: [t] }, sinks: { out: { topic: o } }, dlq: "+off+" } }\n", nil)
 		if err == nil || !strings.Contains(err.Error(), "dead letters cannot be switched off") {
 			t.Errorf("%s: %v", off, err)
+		}
+	}
+}
+
+func TestOnlySecretsAreMasked(t *testing.T) {
+	for line, want := range map[string]string{
+		`password: hunter2`:                      `password: *******`,
+		`{ password: "a b", user: x }`:           `{ password: *****, user: x }`,
+		`{ token: a b , x: 1 }`:                  `{ token: *** , x: 1 }`,
+		`client_secret: 'x'`:                     `client_secret: ***`,
+		`redis.password=hunter2`:                 `redis.password=*******`,
+		`password: ${PW}`:                        `password: ${PW}`,
+		`password: "${file:secrets/pw}"`:         `password: "${file:secrets/pw}"`,
+		`filter: 'value.token == "x" && a == 1'`: `filter: 'value.token == "x" && a == 1'`,
+		`on_error: pass`:                         `on_error: pass`,
+	} {
+		if got := masked(line); got != want {
+			t.Errorf("%s is shown as %s, want %s", line, got, want)
 		}
 	}
 }

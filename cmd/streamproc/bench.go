@@ -13,14 +13,14 @@ import (
 
 func benchCommand() *cobra.Command {
 	var o bench.Options
-	var format string
+	var format *choice
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure what a record costs, beside the least program that copies a topic",
 		Long: "Measure what a record costs, beside the least program that copies a topic: both in turn, each a process of its own,\n" +
 			"what arrived counted at the sink by content. Exit 1 if a record was lost, duplicated, misordered or altered.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runBench(cmd, o, format) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runBench(cmd, o, format.value) },
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&o.Scenarios, "scenario", bench.Scenarios, "what to measure")
@@ -30,15 +30,12 @@ func benchCommand() *cobra.Command {
 	f.IntVar(&o.Reps, "reps", 0, "runs of each program that count, after one that does not (default 3)")
 	f.StringVar(&o.Binary, "binary", "", "the streamproc to measure (default: this one)")
 	f.StringVar(&o.Plugin, "plugin", bench.DefaultPlugin, "the plugin of q1")
-	f.StringVarP(&format, "output", "o", "text", "text or json")
+	format = choose(cmd, f, "output", "o", "how the report is printed", "table", "table", "json")
 	cmd.AddCommand(roleCommand())
 	return cmd
 }
 
 func runBench(cmd *cobra.Command, o bench.Options, format string) error {
-	if format != "text" && format != "json" {
-		return &exit{exitUsage, fmt.Errorf("--output %s is none of text, json", format)}
-	}
 	self, err := os.Executable()
 	if err != nil {
 		return &exit{exitFailed, fmt.Errorf("finding this executable: %w", err)}
