@@ -277,6 +277,9 @@ func (r *run) finish(begin time.Time) {
 	r.report.Seconds, r.report.SlowestDrain, r.report.PeakRSS = seconds(time.Since(begin)), seconds(r.rig.slowestDrain), r.rig.peakRSS
 }
 
+// silenceBefore is how long before the next fault a silence must have begun to belong to this one.
+const silenceBefore = 500 * time.Millisecond
+
 // measure says how the output took each fault: how long one partition was silent, from the breaking and from the mending.
 // What a fault does may begin only when a session has timed out.
 func (r *run) measure() {
@@ -288,7 +291,7 @@ func (r *run) measure() {
 			mended = h.End
 		}
 		if next := i + 1; next < len(faults) {
-			to = earlier(to, faults[next].Begin)
+			to = later(h.Begin, earlier(to, faults[next].Begin.Add(-silenceBefore)))
 		}
 		h.Recovered = h.Begin
 		for _, l := range r.lanes {
