@@ -71,7 +71,7 @@ func (r *rig) watchGrowth(ctx context.Context) error {
 	}
 }
 
-var listening = regexp.MustCompile(`admin is listening.*address"?[=:]"?([0-9.]+:[0-9]+)`)
+var listening = regexp.MustCompile(`admin"?[=:]"?([0-9.]+:[0-9]+)`)
 
 // goroutines asks an instance, whose log says where, how many it has.
 func goroutines(ctx context.Context, log string) (int64, error) {
