@@ -19,6 +19,7 @@ type lane struct {
 	load               load.Load
 	total              int64 // records to write
 	fed                atomic.Int64
+	waited             time.Time     // when the writing had to wait for the last faults; read after feed
 	hold               chan struct{} // closed when the faults are over: the last records are written after them
 
 	mu    sync.Mutex
@@ -94,6 +95,11 @@ func (l *lane) pace(ctx context.Context, next time.Time, last bool) error {
 	hold := l.hold
 	if !last {
 		hold = closed
+	}
+	select {
+	case <-hold:
+	default:
+		l.waited = time.Now()
 	}
 	for _, c := range []<-chan struct{}{after(next), hold} {
 		select {

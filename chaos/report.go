@@ -45,6 +45,7 @@ type Happened struct {
 	Planned   bool      `json:"planned,omitempty"`
 	Sudden    bool      `json:"sudden,omitempty"`
 	Crowded   bool      `json:"crowded,omitempty"` // another came before the output had recovered: what it took is not its own
+	Unfed     bool      `json:"unfed,omitempty"`   // nothing was written any more: silence says nothing
 	Begin     time.Time `json:"begin"`
 	Broken    time.Time `json:"broken"`
 	Mending   time.Time `json:"mending,omitzero"`

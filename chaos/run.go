@@ -294,6 +294,9 @@ func (r *run) measure() {
 			to = later(h.Begin, earlier(to, faults[next].Begin.Add(-silenceBefore)))
 		}
 		h.Recovered = h.Begin
+		if w := r.lanes[0].waited; !w.IsZero() && h.End.Add(sessionTimeout).After(w) {
+			h.Unfed = true
+		}
 		for _, l := range r.lanes {
 			silence, over := l.judge.Flow().Silence(h.Begin, to)
 			recovery, _ := l.judge.Flow().Silence(mended, later(to, mended))

@@ -167,7 +167,7 @@ func rowOf(runs []Report) row {
 func recoveries(faults []Happened) string {
 	var xs []float64
 	for _, h := range faults {
-		if !h.Planned && !h.Crowded {
+		if !h.Planned && !h.Crowded && !h.Unfed {
 			xs = append(xs, h.Recovery)
 		}
 	}
@@ -177,11 +177,11 @@ func recoveries(faults []Happened) string {
 	return fmt.Sprintf("%s (%d)", quantiles(xs), len(xs))
 }
 
-// silences are those of all faults.
+// silences are those of all faults while records flowed.
 func silences(faults []Happened) string {
 	var xs []float64
 	for _, h := range faults {
-		if !h.Planned {
+		if !h.Planned && !h.Unfed {
 			xs = append(xs, h.Silence)
 		}
 	}
