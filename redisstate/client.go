@@ -193,7 +193,7 @@ func (c *Client) run(ctx context.Context, name string, s *redis.Script, calls []
 		answers, err = c.pipeline(ctx, s.Eval, calls)
 	}
 	if err != nil {
-		err = classify("running the script "+name, err)
+		err = classify("running the script "+name+" on Redis", err)
 	}
 	c.observe(name, time.Since(begin), err)
 	return answers, err

@@ -59,7 +59,7 @@ func (s *Space) Read(ctx context.Context, key stream.StateKey, segment, from int
 		err = nil
 	}
 	if err != nil {
-		b, err = nil, classify("reading a segment", err)
+		b, err = nil, classify("reading a segment from Redis", err)
 	}
 	s.client.observe("read", time.Since(begin), err)
 	return b, err

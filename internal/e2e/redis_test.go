@@ -153,7 +153,7 @@ func TestFailEndsTheProcessAndLosesNothing(t *testing.T) {
 	case <-time.After(60 * time.Second):
 		t.Fatal("it runs on")
 	}
-	if code := in.cmd.ProcessState.ExitCode(); code != 69 || !strings.Contains(in.stderr.String(), "redis") {
+	if code := in.cmd.ProcessState.ExitCode(); code != 69 || !strings.Contains(in.stderr.String(), "on Redis: dependency is unavailable") {
 		t.Errorf("status %d: %s", code, in.stderr)
 	}
 	if err := o.redis.Restart(t.Context()); err != nil {
