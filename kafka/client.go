@@ -40,7 +40,7 @@ type Client struct {
 // position is how far a partition was polled in this assignment.
 type position struct {
 	stamp stamp
-	first int64 // first offset polled
+	first int64 // the committed offset or, if there is none, the first that was polled
 	next  int64
 	end   int64 // end of the partition, at the last fetch that brought records
 }

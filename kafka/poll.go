@@ -67,10 +67,13 @@ func (c *Client) take(b *stream.Batch, topic string, fp *kgo.FetchPartition) err
 	first, last := fp.Records[0].Offset, fp.Records[len(fp.Records)-1].Offset
 	at := c.parts[p]
 	if at == nil || at.stamp != s {
+		start := first
 		if floor := c.floor(p); first < floor {
 			return fmt.Errorf("polling %v: got offset %d below the committed %d", p, first, floor)
+		} else if floor >= 0 {
+			start = floor // between the two is nothing to be read: it was aborted, or compacted
 		}
-		at = &position{stamp: s, first: first, next: first}
+		at = &position{stamp: s, first: start, next: start}
 		c.parts[p] = at
 	}
 	if first < at.next {

@@ -330,3 +330,43 @@ func TestAPlannedRebalanceEndsTheTransactionFirst(t *testing.T) {
 		t.Errorf("%d outputs are visible: %q", len(got), got)
 	}
 }
+
+func TestWhatWasAbortedBehindTheCommitIsNoGap(t *testing.T) {
+	r := newRig(t)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(r.cluster.Brokers...), kgo.TransactionalID("feeder"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	// Of partition 0 the offsets: 0 a record, 1 its marker, 2 an aborted record, 3 its marker, 4 a record, 5 its marker.
+	for _, end := range []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort, kgo.TryCommit} {
+		if err := cl.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "in", Value: []byte("v")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cl.EndTransaction(t.Context(), end); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := stream.Partition{Topic: "in"}
+	c := r.dial(t)
+	poll(t, c, 2)
+	if err := c.Commit(t.Context(), []stream.Mark{{Partition: p, Commit: stream.Commit{Floor: 2, Head: 2}}}); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	again := r.dial(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var b stream.Batch
+	for len(b.Spans) == 0 && ctx.Err() == nil {
+		if err := again.Poll(ctx, &b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(b.Spans) == 0 || b.Spans[0].From != 2 || again.Assignment(p).Position != 2 {
+		t.Errorf("polled %v from position %d, want both from the committed 2", b.Spans, again.Assignment(p).Position)
+	}
+}
