@@ -32,7 +32,11 @@ type draft struct {
 
 // run sends everything within about the given time.
 func (p *producer) run(ctx context.Context, within time.Duration) error {
-	cl, err := p.w.client(kgo.ProducerLinger(0))
+	opts := []kgo.Opt{kgo.ProducerLinger(0)}
+	if p.feed.scatter {
+		opts = append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	}
+	cl, err := p.w.client(opts...)
 	if err != nil {
 		return err
 	}
@@ -115,6 +119,9 @@ func (p *producer) send(ctx context.Context, cl *kgo.Client, drafts []draft) err
 			s.Value = fmt.Sprintf(`{"n":%d, broken`, s.Number)
 		}
 		rec := &kgo.Record{Topic: inTopic, Key: []byte(s.Key), Value: []byte(s.Value), Timestamp: s.At}
+		if p.feed.scatter {
+			rec.Partition = p.r.Int32N(partitions)
+		}
 		if err := cl.ProduceSync(ctx, rec).FirstErr(); err != nil {
 			return fmt.Errorf("feeding record %d: %w", s.Number, err)
 		}

@@ -106,8 +106,10 @@ func (r *run) live() (recovery time.Duration, err error) {
 	ended := make(chan struct{})
 	var unread error
 	reader.Go(func() { unread = r.read(ended) })
-	wg.Go(func() { r.watch(ctx, r.scenario.name) })
-	start(func() error { return newJanitor(r.world, r.scenario.name).run(ctx) })
+	wg.Go(func() { r.watch(ctx, r.scenario.groups()...) })
+	for _, g := range r.scenario.groups() {
+		start(func() error { return newJanitor(r.world, g).run(ctx) })
+	}
 	if r.plan.mood != gentle {
 		start(func() error { return (&storm{w: r.world, r: r.plan.die("storm")}).run(faults) })
 	}
@@ -153,17 +155,32 @@ func (r *run) await(since time.Time) time.Duration {
 	return took
 }
 
+// done says that all that was sent is committed, by every part of the pipeline.
 func (r *run) done() bool {
 	ends := map[int32]int64{}
 	for _, s := range r.feed.sent {
 		ends[s.Partition] = max(ends[s.Partition], s.Offset+1)
 	}
-	info := r.kafka.GroupInfo(r.scenario.name)
+	if !r.committed(r.scenario.name, inTopic, ends) {
+		return false
+	}
+	if !r.scenario.promise.Global {
+		return true
+	}
+	clear(ends)
+	for _, p := range r.kafka.PartitionInfos(r.scenario.name + hop) {
+		ends[p.Partition] = p.HighWatermark
+	}
+	return r.committed(r.scenario.name+hop, r.scenario.name+hop, ends)
+}
+
+func (r *run) committed(group, topic string, ends map[int32]int64) bool {
+	info := r.kafka.GroupInfo(group)
 	if info == nil {
 		return false
 	}
 	for p, end := range ends {
-		if info.Commits[inTopic][p].Offset < end {
+		if info.Commits[topic][p].Offset < end {
 			return false
 		}
 	}
@@ -174,9 +191,14 @@ func (r *run) done() bool {
 func (r *run) judge(seed uint64, recovery time.Duration, o Options) (*judge.Result, error) {
 	c := judge.Case{Promise: r.scenario.promise, Sent: r.feed.sent, Seen: r.seen, Dead: r.dead, Commits: r.commits[r.scenario.name], Troubles: r.troubles}
 	c.Promise.Once = r.set.delivery == "exactly_once"
-	c.Promise.Settle = settle
+	c.Promise.Settle, c.Open = settle, !r.done()
 	res := &judge.Result{Seed: seed, Scenario: r.scenario.name, Delivery: r.set.delivery, Records: len(c.Sent), Verdict: judge.Judge(c),
 		Mood: r.plan.mood.String(), Faults: r.tally.Faults, Halts: r.tally.Halts, Repairs: r.tally.Repairs, Recovery: recovery}
+	if r.scenario.promise.Global {
+		second := judge.Judge(judge.Case{Commits: r.commits[r.scenario.name+hop]})
+		res.Verdict.Backwards += second.Backwards
+		res.Verdict.Findings = append(res.Verdict.Findings, second.Findings...)
+	}
 	if r.plan.mood != wild {
 		res.Unfounded = res.Repairs
 	}
@@ -201,9 +223,9 @@ func (r *run) read(ended <-chan struct{}) error {
 		fetches := cl.PollFetches(ctx)
 		cancel()
 		fetches.EachRecord(func(k *kgo.Record) {
-			if k.Topic == deadTopic {
-				r.dead = append(r.dead, deadOf(k))
-			} else {
+			if d, ok := deadOf(k); k.Topic == deadTopic && ok {
+				r.dead = append(r.dead, d)
+			} else if k.Topic == outTopic {
 				r.seen = append(r.seen, seenOf(k))
 			}
 		})
@@ -228,16 +250,18 @@ func seenOf(k *kgo.Record) judge.Seen {
 	return s
 }
 
-func deadOf(k *kgo.Record) (d judge.Dead) {
+// deadOf reads a dead letter of the input, and says whether it is one.
+func deadOf(k *kgo.Record) (d judge.Dead, ok bool) {
 	for _, h := range k.Headers {
 		switch h.Key {
 		case "sp-origin":
-			_, _ = fmt.Sscanf(string(h.Value), "in/%d@%d", &d.Partition, &d.Offset)
+			n, _ := fmt.Sscanf(string(h.Value), inTopic+"/%d@%d", &d.Partition, &d.Offset)
+			ok = n == 2
 		case "sp-reason":
 			d.Reason = string(h.Value)
 		}
 	}
-	return d
+	return d, ok
 }
 
 // write keeps everything about a run that failed.

@@ -25,6 +25,7 @@ type feed struct {
 	shuffle int  // how many places a record of a key may be displaced
 	gaps    bool // some sequences are never sent
 	jumps   bool // the producer's clock jumps
+	scatter bool // a key lies in all partitions
 	broken  bool // some values are not JSON
 }
 
@@ -49,6 +50,19 @@ var scenarios = []scenario{
 		promise: judge.Promise{Window: 24 * time.Hour, Order: judge.BySequence, Gapless: true}, feed: feed{copies: true, shuffle: 5}},
 	{name: "time", steps: `[ { name: once, dedup: { key: $.id, window: 24h } }, { name: order, reorder: { time: $.at, max_wait: 30s, idle_timeout: 20s } } ]`,
 		promise: judge.Promise{Window: 24 * time.Hour, Order: judge.ByTime}, feed: feed{copies: true, shuffle: 5}},
+	{name: "global", steps: `[ { name: once, dedup: { key: $.id, window: 24h, scope: global } } ]`,
+		promise: judge.Promise{Window: 24 * time.Hour, Global: true, Order: judge.Unordered}, feed: feed{copies: true, scatter: true}},
+}
+
+// hop is the internal topic of a pipeline whose step sees all partitions, and what its second part adds to its group.
+const hop = ".rekey"
+
+// groups are the consumer groups of a scenario, in the order in which records pass them.
+func (s *scenario) groups() []string {
+	if s.promise.Global {
+		return []string{s.name, s.name + hop}
+	}
+	return []string{s.name}
 }
 
 // Deliveries are the levels that seeds take turns with.

@@ -27,12 +27,14 @@ const (
 	AsSent     Order = iota // of each key: the order in which first copies stand in the log
 	BySequence              // of each key: ascending sequences, each once
 	ByTime                  // of each key: event times do not descend
+	Unordered               // none
 )
 
 // Promise is what a pipeline was configured to do.
 type Promise struct {
 	Once    bool          // exactly once; otherwise at least once
 	Window  time.Duration // copies of an id within it are dropped; 0: there is no dedup
+	Global  bool          // copies are dropped wherever they are: any one of them comes out. Window is longer than the log
 	Order   Order
 	Gapless bool // by sequence: nothing is missing and nothing comes too late, so nothing may be skipped
 	Settle  time.Duration
@@ -86,6 +88,7 @@ type Case struct {
 	Dead     []Dead
 	Commits  []Commit // in order of time
 	Troubles []Trouble
+	Open     bool // what was committed may still be under way: nothing is lost for sure
 }
 
 // Verdict counts what went wrong.
@@ -142,7 +145,10 @@ func Judge(c Case) Verdict {
 	k.both()
 	k.commits()
 	var due map[int]bool
-	if c.Promise.Window > 0 {
+	switch {
+	case c.Promise.Global:
+		k.anywhere()
+	case c.Promise.Window > 0:
 		due = k.copies()
 	}
 	k.all(due)
@@ -258,10 +264,25 @@ func (k *court) copies() (due map[int]bool) {
 	return due
 }
 
+// anywhere makes sure that of an id only one copy comes out, whichever it is (C2).
+func (k *court) anywhere() {
+	out := map[string]*Sent{}
+	for i := range k.log {
+		s := &k.log[i]
+		if len(k.seen[s.Number]) == 0 {
+			continue
+		}
+		if o := out[s.ID]; o != nil {
+			k.v.find(&k.v.Duplicated, "C2: record %d is a copy of record %d (%s), and both came out", s.Number, o.Number, s.ID)
+		}
+		out[s.ID] = s
+	}
+}
+
 // all makes sure that what must come out does, or is a dead letter that may be one (C1, C8).
 func (k *court) all(due map[int]bool) {
 	done := map[string]bool{} // by sequence and without dedup any copy of an id will do
-	anyCopy := due == nil && k.Promise.Order == BySequence
+	anyCopy := due == nil && (k.Promise.Global || k.Promise.Order == BySequence)
 	settled := func(s *Sent) bool {
 		reason, dead := k.dead[place{s.Partition, s.Offset}]
 		return len(k.seen[s.Number]) > 0 || dead && (s.Broken || k.mayDie(reason))
@@ -289,7 +310,7 @@ func (k *court) mayDie(reason string) bool {
 // missing tells a record that was committed past, and so is lost, from one that is still to come.
 func (k *court) missing(s *Sent) {
 	floor := k.floor[s.Partition]
-	if s.Offset < floor {
+	if s.Offset < floor && !k.Open {
 		k.v.find(&k.v.Lost, "C1: record %d (%s) at %d@%d is lost: the group has committed %d", s.Number, s.ID, s.Partition, s.Offset, floor)
 		return
 	}
@@ -338,6 +359,8 @@ func (k *court) before(s, l *Sent) bool {
 		return s.Sequence <= l.Sequence
 	case ByTime:
 		return s.Event < l.Event
+	case Unordered:
+		return false
 	}
 	return s.Partition == l.Partition && s.Offset < l.Offset
 }

@@ -50,6 +50,7 @@ func TestEachViolationIsFound(t *testing.T) {
 	fault := []Trouble{{after(99), after(101)}}
 	dedup := Promise{Once: true, Window: time.Hour}
 	sequence := Promise{Once: true, Order: BySequence, Gapless: true}
+	global := Promise{Once: true, Window: time.Hour, Global: true, Order: Unordered}
 	gaps := Promise{Once: true, Order: BySequence}
 	for _, c := range []struct {
 		name    string
@@ -76,6 +77,10 @@ func TestEachViolationIsFound(t *testing.T) {
 		{"a copy behind the window passes", Case{Promise: Promise{Once: true, Window: time.Second}, Sent: copies, Seen: seen(copies, 0, 1, 2, 3, 4), Commits: committed(5)}, Verdict{}, ""},
 		{"C1 a copy behind the window has to pass", Case{Promise: Promise{Once: true, Window: time.Second}, Sent: copies, Seen: seen(copies, 0, 1, 3, 4), Commits: committed(5)}, Verdict{Lost: 1}, "C1: record 2"},
 
+		{"any copy will do", Case{Promise: global, Sent: copies, Seen: seen(copies, 4, 1, 2), Commits: committed(5)}, Verdict{}, ""},
+		{"C2 two copies from anywhere", Case{Promise: global, Sent: copies, Seen: seen(copies, 4, 1, 2, 3), Commits: committed(5)}, Verdict{Duplicated: 1}, "C2: record 3"},
+		{"C1 none of the copies", Case{Promise: global, Sent: copies, Seen: seen(copies, 4, 2), Commits: committed(5)}, Verdict{Lost: 2}, "C1: record 1"},
+		{"C8 still under way", Case{Promise: global, Open: true, Sent: copies, Seen: seen(copies, 4, 2), Commits: committed(5)}, Verdict{Undelivered: 2}, "C8: record 1"},
 		{"C3 out of the order of the log", Case{Promise: Promise{Once: true}, Sent: plain, Seen: seen(plain, 1, 0, 2, 3), Commits: committed(4)}, Verdict{Misordered: 1}, "C3: key a: record 0"},
 		{"order by sequence", Case{Promise: sequence, Sent: mixed, Seen: seen(mixed, 1, 0, 2, 3), Commits: committed(4)}, Verdict{}, ""},
 		{"C3 out of sequence", Case{Promise: sequence, Sent: mixed, Seen: seen(mixed, 0, 1, 2, 3), Commits: committed(4)}, Verdict{Misordered: 1}, "C3: key a: record 1"},
