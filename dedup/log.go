@@ -126,7 +126,7 @@ func (l *loader) cut(ctx context.Context, store Store, st stream.LogState) error
 func (s *Step) Open(ctx context.Context, a stream.Assignment) error {
 	key := stream.StateKey{Partition: a.Partition, TopicID: a.TopicID}
 	p := newPartition(key, s.Window)
-	p.done = a.Position
+	p.done, p.skips = a.Position, a.Commit.Skips.Ranges()
 	err := s.takeOver(ctx, p, a)
 	if errors.Is(err, stream.ErrUnavailable) {
 		if err = s.away(err); err == nil {
@@ -186,7 +186,7 @@ func (s *Step) startAgain(ctx context.Context, p *partition, at int64) error {
 	if err := s.Store.Cut(ctx, p.key, p.token, -1, 0, -1); err != nil {
 		return fmt.Errorf("removing the partition log: %w", err)
 	}
-	*p = partition{key: p.key, token: p.token, hash: p.hash, window: *newWindow(s.Window), label: p.label, done: p.done}
+	*p = partition{key: p.key, token: p.token, hash: p.hash, window: *newWindow(s.Window), label: p.label, done: p.done, skips: p.skips}
 	p.begin(at)
 	return nil
 }

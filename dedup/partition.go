@@ -2,6 +2,7 @@ package dedup
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/streamproc/streamproc/stream"
@@ -33,8 +34,9 @@ type partition struct {
 	volatile bool   // there is no log to write
 	blind    bool   // the store was away at Open: nothing is known
 	segments []segment
-	known    []entry // entries with offsets that will be read again
-	open     entry   // verdicts not in the log yet
+	skips    []stream.Range // offsets that nobody processed: no copies are looked for there
+	known    []entry        // entries with offsets that will be read again
+	open     entry          // verdicts not in the log yet
 }
 
 func newPartition(key stream.StateKey, length time.Duration) *partition {
@@ -47,6 +49,9 @@ func (p *partition) judge(s *Step, r *stream.Record, sub int, id []byte, now tim
 	if offset < p.head {
 		return p.verdict(offset, sub)
 	}
+	if p.skipped(offset) {
+		return p.volatile, nil // for the steps behind, they are there
+	}
 	if sub == 0 {
 		p.advance(s, offset, p.generation(r.Timestamp, now))
 	}
@@ -58,6 +63,10 @@ func (p *partition) judge(s *Step, r *stream.Record, sub int, id []byte, now tim
 		p.open.first(offset, sub, d)
 	}
 	return true, nil
+}
+
+func (p *partition) skipped(offset int64) bool {
+	return slices.ContainsFunc(p.skips, func(r stream.Range) bool { return r.From <= offset && offset < r.To })
 }
 
 // verdict looks up what was said of an offset before.

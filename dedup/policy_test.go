@@ -297,3 +297,24 @@ func TestAWorkerThatIsLateDoesNotRemoveTheLog(t *testing.T) {
 		t.Errorf("the log ends at %d, want 3 (%v)", st.Head, err)
 	}
 }
+
+func TestACopyOfWhatWasSkippedIsNoDuplicate(t *testing.T) {
+	mem := memstate.New()
+	c := dedup.Config{Name: "d", Key: key, Window: time.Hour, Store: mem.Space("p", "d")}
+	log := slices.Clone(ids(0, "a", "b", "c", "d", "a", "c").Records)
+	for life := range 2 { // with the state of before, which the skip has dropped, and with that of the first life lost again
+		step, err := dedup.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit := stream.Commit{Floor: 4, Head: 4, Skips: "2-4"}
+		if err := step.Open(t.Context(), stream.Assignment{Partition: part, Commit: commit, Position: 4, History: history{part, log, &commit}}); err != nil {
+			t.Fatal(err)
+		}
+		got := judged(t, step, batchOf(part, log, 4, 6))
+		if got[0] != "duplicate 0 " || got[1] != "flowing 0 " {
+			t.Errorf("life %d: the copies of what was processed and of what was skipped are %q", life, got)
+		}
+		mem.Wipe()
+	}
+}

@@ -261,6 +261,9 @@ func (s *Step) Derive(p stream.Partition) *Derived {
 	d.step.Events = Events{}
 	part := newPartition(stream.StateKey{Partition: p}, s.Window)
 	part.hash, part.volatile = newHasher(newSecret()), true
+	if open := s.parts[p]; open != nil {
+		part.skips = open.skips
+	}
 	d.step.parts[p] = part
 	return d
 }

@@ -87,7 +87,7 @@ func poll(t *testing.T, c *Client, n int) (rs []stream.Record, marks map[stream.
 
 func commits(marks map[stream.Partition]int64, nonce string) (ms []stream.Mark) {
 	for p, next := range marks {
-		ms = append(ms, stream.Mark{Partition: p, Commit: stream.Commit{Floor: next - 1, Head: next, Nonce: nonce, Watermark: 42, Note: "17/2/ff"}})
+		ms = append(ms, stream.Mark{Partition: p, Commit: stream.Commit{Floor: next - 1, Head: next, Nonce: nonce, Watermark: 42, Note: "17/2/ff", Skips: "1-2"}})
 	}
 	return ms
 }
@@ -102,7 +102,7 @@ func TestCommitCarriesFloorHeadNonceAndWatermark(t *testing.T) {
 	}
 	for p := range marks {
 		got, err := c.Committed(t.Context(), p)
-		if want := (stream.Commit{Floor: 4, Head: 5, Nonce: "n1", Watermark: 42, Note: "17/2/ff"}); err != nil || got != want {
+		if want := (stream.Commit{Floor: 4, Head: 5, Nonce: "n1", Watermark: 42, Note: "17/2/ff", Skips: "1-2"}); err != nil || got != want {
 			t.Errorf("%v: committed %+v, %v; want %+v", p, got, err, want)
 		}
 	}

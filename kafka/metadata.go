@@ -9,7 +9,7 @@ import (
 	"github.com/streamproc/streamproc/stream"
 )
 
-// The metadata string of a commit: v1|nonce|head|watermark|note. It stays far below the 4,096 bytes that a broker takes.
+// The metadata string of a commit: v1|nonce|head|watermark|note|skips. It stays far below the 4,096 bytes that a broker takes.
 const metadataVersion = "v1"
 
 func encodeMetadata(c stream.Commit) string {
@@ -17,7 +17,7 @@ func encodeMetadata(c stream.Commit) string {
 	if c.Watermark != math.MinInt64 {
 		w = strconv.FormatInt(c.Watermark, 10)
 	}
-	return fmt.Sprintf("%s|%s|%d|%s|%s", metadataVersion, c.Nonce, c.Head, w, c.Note)
+	return fmt.Sprintf("%s|%s|%d|%s|%s|%s", metadataVersion, c.Nonce, c.Head, w, c.Note, c.Skips)
 }
 
 // decodeMetadata reads what encodeMetadata wrote. Metadata of others (a tool that reset the offsets wipes it) leaves the
@@ -41,6 +41,9 @@ func decodeMetadata(offset int64, s *string) stream.Commit {
 	}
 	if len(f) > 4 {
 		c.Note = f[4]
+	}
+	if len(f) > 5 {
+		c.Skips = stream.Skips(f[5])
 	}
 	return c
 }

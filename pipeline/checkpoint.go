@@ -100,7 +100,7 @@ func (w *Worker) flush(ctx context.Context) error {
 // mark is what to commit for a partition: the floor, below which everything is settled and durable.
 func (w *Worker) mark(p stream.Partition, nonce string) stream.Commit {
 	at := w.open[p]
-	c := stream.Commit{Floor: at.next, Head: max(at.next, at.head), Nonce: nonce, Watermark: noWatermark}
+	c := stream.Commit{Floor: at.next, Head: max(at.next, at.head), Nonce: nonce, Watermark: noWatermark, Skips: at.skips}
 	for i := range w.stages {
 		h, ok := as[Holder](w.stages[i].Step)
 		if !ok {

@@ -85,6 +85,7 @@ type partition struct {
 	next        int64 // next offset to poll
 	floor, head int64 // of the last commit
 	last        int64 // timestamp of the last record polled
+	skips       stream.Skips
 
 	// of one checkpoint
 	fates fates
@@ -285,7 +286,7 @@ func (w *Worker) take(ctx context.Context, p stream.Partition) (*partition, erro
 			return nil, fmt.Errorf("opening the state of step %s for %v: %w", w.stages[i].Name, p, err)
 		}
 	}
-	at := &partition{Partition: p, next: a.Position, floor: a.Position, head: max(a.Commit.Head, a.Commit.Floor, 0)}
+	at := &partition{Partition: p, next: a.Position, floor: a.Position, head: max(a.Commit.Head, a.Commit.Floor, 0), skips: a.Commit.Skips}
 	w.open[p] = at
 	return at, nil
 }

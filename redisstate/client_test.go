@@ -264,3 +264,39 @@ func FuzzAnswers(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatIsShownIsThereUntilItIsDropped(t *testing.T) {
+	server := miniredis.RunT(t)
+	space, key := open(t, server.Addr()).Space("p", "s"), stream.StateKey{Partition: stream.Partition{Topic: "t", ID: 1}}
+	show := func(nonce string, want Held) {
+		t.Helper()
+		if h, err := space.Show(t.Context(), key, nonce); err != nil || h != want {
+			t.Errorf("shown is %+v, want %+v (%v)", h, want, err)
+		}
+	}
+	show("n1", Held{Head: -1})
+	if keys := server.Keys(); len(keys) > 1 { // the one of Ping is there
+		t.Errorf("looking left %q", keys)
+	}
+	if _, err := space.Take(t.Context(), key, "a", []byte("s")); err != nil {
+		t.Fatal(err)
+	}
+	e := []stream.LogAppend{{Key: key, Token: "a", From: 5, To: 9, Segment: 1, First: 1, Data: []byte("12345"), Init: true}}
+	redo := []stream.Redo{{Key: key, Nonce: "n1", Keys: []string{"k", "l"}, Next: []int64{1, 2}}}
+	if err := errors.Join(space.Append(t.Context(), e), e[0].Err, space.Step(t.Context(), redo), redo[0].Err); err != nil {
+		t.Fatal(err)
+	}
+	show("n1", Held{Head: 9, Bytes: 5, Current: true})
+	if err := space.Recover(t.Context(), key, "a", "n1"); err != nil {
+		t.Fatal(err)
+	}
+	show("n1", Held{Head: 9, Bytes: 5, Current: true, Keys: 2})
+	show("n2", Held{Head: 9, Bytes: 5, Keys: 2})
+	if err := space.Drop(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	show("n1", Held{Head: -1})
+	if err := space.Append(t.Context(), e); err != nil || !errors.Is(e[0].Err, stream.ErrLost) {
+		t.Errorf("the owner appends: %v, want lost (%v)", e[0].Err, err)
+	}
+}

@@ -12,6 +12,7 @@ type Commit struct {
 	Nonce     string // names the state change that belongs to this commit; "" if none
 	Watermark int64  // event time up to which records were released, in milliseconds; math.MinInt64 if none
 	Note      string // what else the step that holds records back wants to find again: printable, without "|", below 1,000 bytes
+	Skips     Skips  // what an operator has skipped
 }
 
 // Assignment is one partition given to a worker, from OnPartitionsAssigned to its revocation.
