@@ -12,10 +12,10 @@ import (
 
 // Held is what Redis holds for one step and partition.
 type Held struct {
-	Head    int64  // dedup: end offset of the partition log; -1: there is none
-	Bytes   int64  // dedup: of its segments
-	Current bool   // reorder: the checkpoint that was asked for is applied, or can be
-	Keys    int64  // reorder: keys with a sequence
+	Head    int64 // dedup: end offset of the partition log; -1: there is none
+	Bytes   int64 // dedup: of its segments
+	Current bool  // reorder: the checkpoint that was asked for is applied, or can be
+	Keys    int64 // reorder: keys with a sequence
 }
 
 // showScript: nonce.
