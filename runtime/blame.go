@@ -134,7 +134,7 @@ func (g *Guest) renew(ctx context.Context, f *fault) error {
 	}
 	old, session := g.instance.module, g.session
 	if err := g.start(ctx); err != nil {
-		return fmt.Errorf("replacing the instance after a fault (%s): %w", f.message, joinErrors(err, stream.ErrUnavailable))
+		return fmt.Errorf("replacing the instance after a fault (%s): %w", f.message, joinErrors(err, old.Close(ctx), stream.ErrUnavailable))
 	}
 	if session != nil {
 		_ = session.Close(ctx) // it has failed already; this lets go of what it holds

@@ -60,8 +60,11 @@ func (b *breaker) check(plugin string) error {
 	return nil
 }
 
-// Ready returns an error while the plugin is held to be broken.
-func (p *Plugin) Ready() error { return p.breaker.check(p.name) }
+// Ready returns an error while the plugin, or what has taken its place, is held to be broken.
+func (p *Plugin) Ready() error {
+	p = p.latest()
+	return p.breaker.check(p.name)
+}
 
 // judgePlugin tells the breaker how the batch went.
 func (g *Guest) judgePlugin() {

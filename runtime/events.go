@@ -14,6 +14,7 @@ type Events struct {
 	Trap     func(reason stream.Reason)                    // a call failed and the instance was replaced
 	Innocent func()                                        // a call had failed, yet no record of it failed alone
 	Broken   func(pause time.Duration, last *stream.Cause) // too many records in a row have failed: the plugin pauses
+	Swapped  func(digest string, err error)                // another plugin was to take the place of this one; with an error it did not
 	Log      func(level string)                            // a line was logged
 	Memory   func(bytes uint32)                            // the size of the linear memory has changed
 	Metric   func(name string, delta int64)                // the guest counted something

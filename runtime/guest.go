@@ -22,19 +22,15 @@ const (
 // Guest is one instance of a plugin, owned by one worker: it is not safe for concurrent use. Process makes it a step of
 // a pipeline. When a call fails, the instance is replaced, and the record that is to blame is found.
 type Guest struct {
-	plugin *Plugin
 	mode   Mode
 	step   string
 	events Events
 
-	instance instance
-	session  Session // nil for a guest that speaks sp1
-	fresh    bool    // the instance has not processed anything yet
-	stack    [2]uint64
-	memory   uint32
-
-	lines     lines
-	perRecord int64 // fuel that a record is likely to cost
+	current
+	refused *Plugin // was to take the place of plugin, and did not start
+	stack   [2]uint64
+	memory  uint32
+	lines   lines
 
 	// of the current call
 	ctx                  context.Context
@@ -53,8 +49,17 @@ type Guest struct {
 	verdicts []abi.Verdict
 	outs     []stream.Record
 	bytes    []byte // block that outputs are copied into; what was handed out is not written again, for it may wait to be sent
-	topic    string
-	topicID  uint16
+}
+
+// current is what a guest runs.
+type current struct {
+	plugin    *Plugin
+	instance  instance
+	session   Session // nil for a guest that speaks sp1
+	fresh     bool    // the instance has not processed anything yet
+	perRecord int64   // fuel that a record is likely to cost
+	topic     string  // the last that was asked for, and its number
+	topicID   uint16
 }
 
 // result is what became of one record: its verdict, and its outputs in outs.
@@ -66,23 +71,25 @@ type result struct {
 
 // NewGuest starts an instance for one worker.
 func (p *Plugin) NewGuest(ctx context.Context, mode Mode, step string, events Events) (*Guest, error) {
-	switch {
-	case mode == Filter && p.form == maps:
-		return nil, fmt.Errorf("starting plugin %s: it has sp_map, use it as a transform", p.name)
-	case mode == Transform && p.form == filters:
-		return nil, fmt.Errorf("starting plugin %s: it has sp_filter, use it as a filter", p.name)
+	if err := p.suits(mode); err != nil {
+		return nil, err
 	}
-	g := &Guest{plugin: p, mode: mode, step: step, events: events}
+	g := &Guest{current: current{plugin: p}, mode: mode, step: step, events: events}
 	if err := g.start(ctx); err != nil {
 		return nil, err
 	}
-	p.rt.retain(p.module)
+	if !p.rt.retain(p.module) {
+		return nil, fmt.Errorf("starting plugin %s: it was closed meanwhile", p.name)
+	}
 	return g, nil
 }
 
 // Process hands the flowing records of b to the plugin. It blocks while the guest runs. The records' new slices belong
 // to the batch; those that pass keep their own.
 func (g *Guest) Process(ctx context.Context, b *stream.Batch) error {
+	if err := g.takeUp(ctx); err != nil {
+		return err
+	}
 	if err := g.plugin.Ready(); err != nil {
 		return err
 	}

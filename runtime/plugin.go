@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"github.com/streamproc/streamproc/runtime/meter"
 	"github.com/streamproc/streamproc/stream"
@@ -52,7 +53,8 @@ type Plugin struct {
 	outputs []Output
 	metrics []string
 	breaker breaker
-	clock   bool // the guest sees the time of the clock on the wall
+	next    atomic.Pointer[Plugin] // has taken the place of this one
+	clock   bool                   // the guest sees the time of the clock on the wall
 
 	userConfig json.RawMessage
 	topicNames []string

@@ -100,10 +100,15 @@ func (rt *Runtime) compile(ctx context.Context, wasm []byte, large bool) (*modul
 	return m, nil
 }
 
-func (rt *Runtime) retain(m *module) {
+// retain holds on to a module, unless nobody does any more.
+func (rt *Runtime) retain(m *module) bool {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
+	if m.uses == 0 {
+		return false
+	}
 	m.uses++
+	return true
 }
 
 // release lets go of a module, and of its machine code with the last use.
