@@ -99,7 +99,7 @@ type usage struct {
 	resident   int
 }
 
-func footprint(t *testing.T) usage {
+func footprint(t testing.TB) usage {
 	runtime.GC()
 	u := usage{goroutines: runtime.NumGoroutine()}
 	status, err := os.ReadFile("/proc/self/statm")
