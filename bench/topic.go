@@ -41,8 +41,28 @@ func (t *topics) create(ctx context.Context, names ...string) error {
 		if err != nil {
 			return fmt.Errorf("making topic %s: %w", name, err)
 		}
+		if err := t.led(ctx, name); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// led waits until a new topic has leaders: a real Kafka answers that it was made before that.
+func (t *topics) led(ctx context.Context, name string) error {
+	for limit := time.After(readLimit); ; {
+		_, _, err := t.ends(ctx, name)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(10 * pause):
+		case <-limit:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (t *topics) remove(ctx context.Context, names ...string) {
