@@ -53,12 +53,18 @@ func (f *files) load() (*config.Config, error) {
 	return config.Load(config.Options{Paths: f.paths, Set: f.set})
 }
 
-const environmentHelp = `Each flag has a variable: STREAMPROC_LOG_LEVEL stands for --log-level. A flag
-goes before a variable, a variable before the configuration.`
+const environmentHelp = `Each flag has a variable: STREAMPROC_LOG_LEVEL stands for --log-level, and
+STREAMPROC_PLUGIN_TEST_CONFIG for --config of "plugin test". A flag goes before
+a variable, a variable before the configuration.`
 
-// variable is the environment's name for a flag.
-func variable(flag string) string {
-	return "STREAMPROC_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+// variable is the environment's name for a flag. Verbs share their variables, as they share their flags; those of a verb
+// below another mean something else by the same names, and have variables of their own.
+func variable(cmd *cobra.Command, flag string) string {
+	words := []string{"streamproc"}
+	if own := cmd.HasParent() && cmd.Parent().HasParent(); own && cmd.Root().PersistentFlags().Lookup(flag) == nil {
+		words = strings.Fields(cmd.CommandPath())
+	}
+	return strings.ToUpper(strings.ReplaceAll(strings.Join(append(words, flag), "_"), "-", "_"))
 }
 
 // fromEnvironment sets the flags that were not given from the environment. A flag that may be given several times takes
@@ -66,7 +72,7 @@ func variable(flag string) string {
 func fromEnvironment(cmd *cobra.Command) error {
 	var errs []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		v, there := os.LookupEnv(variable(f.Name))
+		v, there := os.LookupEnv(variable(cmd, f.Name))
 		if !there || f.Changed || f.Name == "help" {
 			return
 		}
@@ -76,7 +82,7 @@ func fromEnvironment(cmd *cobra.Command) error {
 		}
 		for _, v := range values {
 			if err := cmd.Flags().Set(f.Name, v); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", variable(f.Name), err))
+				errs = append(errs, fmt.Errorf("%s: %w", variable(cmd, f.Name), err))
 			}
 		}
 	})
