@@ -99,7 +99,6 @@ type rig struct {
 	inputs            []string   // topics
 	mu                sync.Mutex // over what the watch of memory reads meanwhile
 	instances         []*process.Process
-	ended             []*process.Process // by the plan
 	slowestDrain      time.Duration
 	peakRSS           int64
 	started           int
