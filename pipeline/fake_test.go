@@ -29,6 +29,14 @@ func newBroker(values ...string) *broker {
 	return b
 }
 
+// add makes the log longer.
+func (b *broker) add(value string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := len(b.log)
+	b.log = append(b.log, stream.Record{Key: []byte(strconv.Itoa(at)), Value: []byte(value), Origin: stream.Coordinate{Partition: input, Offset: int64(at)}})
+}
+
 // client is one membership; its faults happen once.
 type client struct {
 	b        *broker

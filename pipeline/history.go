@@ -8,16 +8,16 @@ import (
 
 // history is stream.History for one step: what the partition's log looks like after the steps before it.
 type history struct {
-	w      *Worker
-	p      stream.Partition
-	before []Stage
+	w    *Worker
+	p    stream.Partition
+	step int // its place among the stages
 }
 
 // Replay implements stream.History. The steps before are deterministic, and run as they are; those with state give the
 // verdicts they would give to the log from memory. Nothing has an effect: fates are read, not carried out.
 func (h *history) Replay(ctx context.Context, from, to int64, visit func(*stream.Batch) error) (int64, error) {
-	stages := make([]Stage, 0, len(h.before))
-	for _, s := range h.before {
+	stages := make([]Stage, 0, h.step)
+	for _, s := range h.w.stages[:h.step] {
 		if d, ok := as[Deriver](s.Step); ok {
 			s.Step = d.Derive(h.p)
 		} else if p, ok := s.Step.(*Policy); ok && p.OnError == Stop {

@@ -11,43 +11,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/streamproc/streamproc/stream"
-	"golang.org/x/time/rate"
 )
-
-// Spec is a pipeline, built: everything a worker needs to run it.
-type Spec struct {
-	Name           string
-	Workers        int
-	CommitInterval time.Duration
-	Limits         Limits
-	Pace           *rate.Limiter // records a second, of all workers together; nil: as fast as they go
-	Outputs        []Output      // Output i is stream.Sink(i+1)
-	Sink           stream.Sink   // where records go that no route has sent elsewhere
-	DeadLetters    stream.Sink
-	Events         Events
-	Ledger         *Ledger
-	// Dial makes the client of one membership of a worker.
-	Dial func(worker int) (Client, error)
-	// Build makes the stages of one worker, which last as long as the worker does; release lets go of what they hold.
-	Build func(ctx context.Context, worker int) (stages []Stage, release func(), err error)
-	// Now is the clock of steps that watch time; nil is time.Now.
-	Now func() time.Time
-	// Ready returns nil once the dependencies of the steps answer. It is asked again while a worker is stalled.
-	Ready func(ctx context.Context) error
-}
-
-// Output is one sink as the flow sees it.
-type Output struct {
-	Name string
-	Key  func(*stream.Record) ([]byte, error) // nil: the record's own key
-}
-
-func (s *Spec) now() time.Time {
-	if s.Now == nil {
-		return time.Now()
-	}
-	return s.Now()
-}
 
 const (
 	idlePoll      = 200 * time.Millisecond // how long a poll waits when nothing is to be committed; also the beat of Tick
@@ -59,9 +23,11 @@ const (
 
 // Worker runs a pipeline for the partitions that its consumer group gives it: one goroutine in charge, from poll to commit.
 type Worker struct {
-	spec   *Spec
-	number int
-	stages []Stage
+	spec    *Spec
+	number  int
+	stages  []Stage
+	release func() // lets go of what they hold
+	post    *post
 
 	// of one membership
 	client Client
@@ -96,12 +62,13 @@ type partition struct {
 type output struct{ records, bytes int64 }
 
 // newWorker makes worker number of a pipeline, with its stages.
-func newWorker(ctx context.Context, spec *Spec, number int) (*Worker, func(), error) {
-	stages, release, err := spec.Build(ctx, number)
+func newWorker(ctx context.Context, spec *Spec, number int, build Build) (*Worker, error) {
+	stages, release, err := build(ctx, number)
 	if err != nil {
-		return nil, nil, fmt.Errorf("building worker %d of pipeline %s: %w", number, spec.Name, err)
+		return nil, fmt.Errorf("building worker %d of pipeline %s: %w", number, spec.Name, err)
 	}
-	return &Worker{spec: spec, number: number, stages: stages, touched: map[stream.Partition]bool{}, outputs: make([]output, len(spec.Outputs)+1)}, release, nil
+	return &Worker{spec: spec, number: number, stages: stages, release: release, post: &post{make(chan *set), make(chan struct{})},
+		touched: map[stream.Partition]bool{}, outputs: make([]output, len(spec.Outputs)+1)}, nil
 }
 
 // run lives through memberships until ctx ends, which drains it, or the pipeline has to halt.
@@ -118,12 +85,23 @@ func (w *Worker) run(ctx context.Context) error {
 			wait.Reset()
 		}
 		w.say(Rebuilding, err.Error())
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait.NextBackOff()):
-		}
+		w.wait(ctx, wait.NextBackOff())
 	}
 	return nil
+}
+
+// wait lets time pass between two memberships.
+func (w *Worker) wait(ctx context.Context, d time.Duration) {
+	for over := time.After(d); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case next := <-w.post.next:
+			w.adopt(next)
+		case <-over:
+			return
+		}
+	}
 }
 
 // membership runs one client from dial to close. Whatever ends a checkpoint other than its commit ends the membership,
@@ -155,6 +133,11 @@ func (w *Worker) loop(ctx context.Context) error {
 		select {
 		case r := <-w.client.Revoking():
 			if err := w.revoke(ctx, r); err != nil {
+				return err
+			}
+			continue
+		case next := <-w.post.next:
+			if err := w.renew(ctx, next); err != nil {
 				return err
 			}
 			continue
@@ -281,7 +264,7 @@ func (w *Worker) take(ctx context.Context, p stream.Partition) (*partition, erro
 		if !ok {
 			continue
 		}
-		a.History = &history{w: w, p: p, before: w.stages[:i]}
+		a.History = &history{w: w, p: p, step: i}
 		if err := s.Open(ctx, a); err != nil {
 			return nil, fmt.Errorf("opening the state of step %s for %v: %w", w.stages[i].Name, p, err)
 		}
@@ -456,6 +439,8 @@ func (w *Worker) stall(ctx context.Context, why error) {
 			return
 		case r := <-w.client.Revoking():
 			r.Ended()
+		case next := <-w.post.next: // it may be a plugin that is waited for
+			w.adopt(next)
 		case <-time.After(stallRetry):
 		}
 	}
