@@ -42,6 +42,19 @@ type Version struct {
 	Go      string `json:"go"`
 }
 
+// Reload is what a request to reload asks for.
+type Reload struct {
+	Yes      bool // steps with state may begin with another memory
+	Now      bool // new plugins need not run beside the old ones first
+	Rollback bool // back to what ran before
+}
+
+// Reloaded is the answer to it.
+type Reloaded struct {
+	Pipelines any    `json:"pipelines"`       // what became of each
+	Error     string `json:"error,omitempty"` // why the last good configuration runs on
+}
+
 // Options say where to listen and what to serve. The funcs are called by each request, several at a time, and must not
 // block.
 type Options struct {
@@ -52,6 +65,7 @@ type Options struct {
 	Ready           func() []Pipeline // for /readyz
 	Status          func() any        // the list of pipelines for /api/v1/status, as JSON
 	Metrics         http.Handler
+	Reload          func(context.Context, Reload) Reloaded // for POST /api/v1/reload; it may take its time
 	Version         Version
 }
 
@@ -124,6 +138,7 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"pipelines": o.Status()})
 	})
+	mux.HandleFunc("POST /api/v1/reload", func(w http.ResponseWriter, r *http.Request) { reload(o, w, r) })
 	mux.HandleFunc("GET /api/v1/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/yaml")
 		_, _ = w.Write(openAPI)
@@ -132,7 +147,25 @@ func Handler(o Options) http.Handler {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	}
-	return guard(o, mux)
+	return guard(o, http.NewCrossOriginProtection().Handler(mux))
+}
+
+// reload answers when it is done: 200, or 409 if it was refused.
+func reload(o Options, w http.ResponseWriter, r *http.Request) {
+	asked := Reload{}
+	for name, values := range r.URL.Query() {
+		flag, known := map[string]*bool{"yes": &asked.Yes, "now": &asked.Now, "rollback": &asked.Rollback}[name]
+		if !known || values[0] != "true" && values[0] != "false" {
+			http.Error(w, "a reload takes yes, now and rollback, each true or false", http.StatusBadRequest)
+			return
+		}
+		*flag = values[0] == "true"
+	}
+	code, done := http.StatusOK, o.Reload(r.Context(), asked)
+	if done.Error != "" {
+		code = http.StatusConflict
+	}
+	answer(w, code, done)
 }
 
 func answer(w http.ResponseWriter, code int, v any) {

@@ -108,9 +108,9 @@ func TestGuardWantsHostAndToken(t *testing.T) {
 	}
 }
 
-func TestNothingCanBeChanged(t *testing.T) {
+func TestNothingCanBeChangedButByAReload(t *testing.T) {
 	base := serve(t, options())
-	for _, path := range documented(t) {
+	for _, path := range served {
 		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH"} {
 			if code, _ := get(t, method, base+path, "", ""); code != http.StatusMethodNotAllowed {
 				t.Errorf("%s %s: %d", method, path, code)
@@ -151,22 +151,24 @@ func documented(t *testing.T) (paths []string) {
 	t.Helper()
 	var doc struct {
 		Paths map[string]struct {
-			Get struct{ Responses map[string]any }
+			Get, Post struct{ Responses map[string]any }
 		}
 	}
 	if err := yaml.Unmarshal(openAPI, &doc); err != nil {
 		t.Fatal(err)
 	}
 	for path, item := range doc.Paths {
-		if item.Get.Responses["200"] == nil {
+		if item.Get.Responses["200"] == nil && item.Post.Responses["200"] == nil {
 			t.Errorf("%s documents no 200", path)
 		}
-		paths = append(paths, path)
+		if item.Get.Responses != nil {
+			paths = append(paths, path)
+		}
 	}
 	return paths
 }
 
-// served are the patterns of Handler, without those of debug.
+// served are the patterns of Handler that are read, without those of debug.
 var served = []string{"/livez", "/readyz", "/version", "/metrics", "/api/v1/status", "/api/v1/openapi.yaml"}
 
 func TestWhatIsServedIsDocumented(t *testing.T) {
@@ -180,4 +182,64 @@ func TestWhatIsServedIsDocumented(t *testing.T) {
 			t.Errorf("%s: %d %s", path, code, body)
 		}
 	}
+}
+
+func TestAReloadIsAskedForByWhoMay(t *testing.T) {
+	var asked []Reload
+	o, trouble := options(), ""
+	o.Reload = func(_ context.Context, r Reload) Reloaded {
+		asked = append(asked, r)
+		return Reloaded{[]string{"p"}, trouble}
+	}
+	o.Token = "s3"
+	base := serve(t, o) + "/api/v1/reload"
+	for _, c := range []struct {
+		query, auth, site string
+		want              int
+		body              string
+	}{
+		{"", "", "", 401, "token"},
+		{"", "Bearer s3", "cross-site", 403, "cross-origin"},
+		{"?yess=true", "Bearer s3", "", 400, "yes, now and rollback"},
+		{"?now=1", "Bearer s3", "", 400, "true or false"},
+		{"", "Bearer s3", "", 200, `{"pipelines":["p"]}`},
+		{"?yes=true&rollback=true&now=false", "Bearer s3", "same-origin", 200, `"p"`},
+	} {
+		if code, body := post(t, base+c.query, c.auth, c.site); code != c.want || !strings.Contains(body, c.body) {
+			t.Errorf("%+v: %d %s", c, code, body)
+		}
+	}
+	if len(asked) != 2 || asked[0] != (Reload{}) || asked[1] != (Reload{Yes: true, Rollback: true}) {
+		t.Errorf("asked for were %+v", asked)
+	}
+	trouble = "p.yaml:1:1: no"
+	if code, body := post(t, base, "Bearer s3", ""); code != 409 || !strings.Contains(body, trouble) {
+		t.Errorf("refused: %d %s", code, body)
+	}
+	if code, _ := get(t, "GET", base, "", "Bearer s3"); code != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %d", code)
+	}
+}
+
+// post asks as a browser on a page of another site would, or not.
+func post(t *testing.T, url, auth, site string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", auth)
+	if site != "" {
+		r.Header.Set("Sec-Fetch-Site", site)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(body)
 }

@@ -60,6 +60,18 @@ func Load(o Options) (*Config, error) {
 	return b.cfg, nil
 }
 
+// Files lists the files that Load reads for paths: those that are there now.
+func Files(paths []string) (files []string) {
+	for _, p := range paths {
+		if found, err := yamlFiles(p); err == nil {
+			files = append(files, found...)
+			continue
+		}
+		files = append(files, p)
+	}
+	return files
+}
+
 // expand lists the files of folders in their place.
 func (l *loading) expand(paths []string) (files []string) {
 	for _, p := range paths {

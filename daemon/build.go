@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -36,33 +37,70 @@ type deduper struct{ *dedup.Step }
 // Derive implements pipeline.Deriver.
 func (d deduper) Derive(p stream.Partition) pipeline.Step { return d.Step.Derive(p) }
 
-// builder makes one pipeline's Spec out of its configuration.
+// builder is one generation of a pipeline: its configuration, the plugins and stores that it names, and how its Spec and the
+// stages of its workers are made of them.
 type builder struct {
 	cfg     *config.Pipeline
 	options Options
 	log     *slog.Logger
-	observe *observer
-	flow    *pipeline.Events
 	metrics *metrics.Registry
 	engine  *runtime.Runtime
+	pool    *pool
 	stores  map[*config.Redis]*store
 	plugins map[*config.PluginUse]*runtime.Plugin
 	numbers map[*config.Sink]stream.Sink
+	names   map[*config.PluginUse]string // of the steps that use them
+	files   string                       // digest of the certificates and keys in use
+	closed  bool
+
+	// of the pipeline that runs it
+	observe *observer
+	flow    *pipeline.Events
 }
 
-func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
+// load reads, checks and compiles all that the configuration names. Nothing is connected.
+func (b *builder) load(ctx context.Context) error {
+	for i, sink := range b.sinks() {
+		b.numbers[sink] = stream.Sink(i + 1)
+	}
+	if err := b.loadSteps(ctx, b.cfg.Steps); err != nil {
+		return errors.Join(err, b.close(ctx))
+	}
+	b.files = filesOf(b.cfg)
+	return nil
+}
+
+// close lets go of the plugins. Guests that are alive live on; stores are the pool's.
+func (b *builder) close(ctx context.Context) error {
+	if b.closed {
+		return nil
+	}
+	b.closed = true
+	var errs []error
+	for _, p := range b.plugins {
+		errs = append(errs, p.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// sinks are all that the pipeline writes to, in the order of their numbers.
+func (b *builder) sinks() []*config.Sink {
+	return append(append([]*config.Sink{}, b.cfg.Sinks...), b.cfg.DLQ)
+}
+
+// spec makes what a run of the pipeline needs, for an observer.
+func (b *builder) spec(ctx context.Context, o *observer) (*pipeline.Spec, error) {
 	p := b.cfg
-	s := &pipeline.Spec{Name: p.Name, Events: b.observe.flow(), Now: b.options.Now, Workers: p.Workers, CommitInterval: p.CommitInterval, Pace: paceOf(p), Ledger: pipeline.NewLedger(),
+	s := &pipeline.Spec{Name: p.Name, Events: o.flow(), Now: b.options.Now, Workers: p.Workers, CommitInterval: p.CommitInterval, Pace: paceOf(p), Ledger: pipeline.NewLedger(),
 		Limits: pipeline.Limits{ValueBytes: p.Limits.ValueBytes, KeyBytes: p.Limits.KeyBytes, Headers: p.Limits.Headers, HeaderBytes: p.Limits.HeaderBytes}}
 	cluster, err := clusterOf(p.Source.Kafka, b.options.Dial)
 	if err != nil {
 		return nil, err
 	}
-	cluster.Events = b.observe.client()
-	b.flow = &s.Events
+	cluster.Events = o.client()
+	b.observe, b.flow = o, &s.Events
 	var outputs []kafka.Output
-	for i, sink := range append(append([]*config.Sink{}, p.Sinks...), p.DLQ) {
-		b.numbers[sink] = stream.Sink(i + 1)
+	for _, sink := range b.sinks() {
 		out := pipeline.Output{Name: sink.Name}
 		if sink.Key != "" {
 			path, err := expr.ParsePath(sink.Key)
@@ -97,24 +135,23 @@ func (b *builder) spec(ctx context.Context) (*pipeline.Spec, error) {
 		}
 		return b.options.Client(worker, c), nil
 	}
-	s.Ready = func(ctx context.Context) error {
-		for _, store := range b.stores {
-			if err := store.Ping(ctx); err != nil {
-				return err
-			}
-		}
-		for _, p := range b.plugins {
-			if err := p.Ready(); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if err := b.load(ctx, p.Steps); err != nil {
-		return nil, err
-	}
 	s.Build = b.stages
 	return s, nil
+}
+
+// ready returns nil once everything that the steps depend on answers.
+func (b *builder) ready(ctx context.Context) error {
+	for _, store := range b.stores {
+		if err := store.Ping(ctx); err != nil {
+			return err
+		}
+	}
+	for _, p := range b.plugins {
+		if err := p.Ready(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // transactionalID is unique among the living if the instance is.
@@ -165,8 +202,8 @@ func tlsOf(t *config.TLS) (*tls.Config, error) {
 	return c, nil
 }
 
-// load compiles the plugins of steps, once for all workers, and opens the stores.
-func (b *builder) load(ctx context.Context, steps []config.Step) error {
+// loadSteps compiles the plugins of steps, once for all workers, and opens the stores.
+func (b *builder) loadSteps(ctx context.Context, steps []config.Step) error {
 	for i := range steps {
 		st := &steps[i]
 		use := st.Transform
@@ -190,7 +227,7 @@ func (b *builder) load(ctx context.Context, steps []config.Step) error {
 		}
 		if st.Route != nil {
 			for _, r := range st.Route.Rules {
-				if err := b.load(ctx, r.Steps); err != nil {
+				if err := b.loadSteps(ctx, r.Steps); err != nil {
 					return err
 				}
 			}
@@ -213,7 +250,7 @@ func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse
 	if err != nil {
 		return fmt.Errorf("step %s: %w", step, err)
 	}
-	b.plugins[use] = p
+	b.plugins[use], b.names[use] = p, step
 	return nil
 }
 
@@ -237,27 +274,11 @@ func (b *builder) readPlugin(ctx context.Context, s *runtime.Source, p *config.P
 	return nil
 }
 
-// store is one Redis, for all pipelines.
-type store struct {
-	*redisstate.Client
-	pulse *pulse
-}
-
-func (b *builder) store(r *config.Redis) error {
+func (b *builder) store(r *config.Redis) (err error) {
 	if b.stores[r] == nil {
-		t, err := tlsOf(r.TLS)
-		if err != nil {
-			return fmt.Errorf("redis %s: %w", r.Name, err)
-		}
-		s := &store{pulse: &pulse{}}
-		if s.Client, err = redisstate.Open(redisstate.Options{Addrs: r.Addrs, Master: r.Master, Username: r.Username, Password: r.Password.Reveal(), DB: r.DB, TLS: t,
-			Dial: b.options.Dial, Observe: observeRedis(b.metrics.Store(r.Name), s.pulse)}); err != nil {
-			return err
-		}
-		b.stores[r] = s
+		b.stores[r], err = b.pool.open(r)
 	}
-	b.observe.redis = append(b.observe.redis, b.stores[r].pulse)
-	return nil
+	return err
 }
 
 // guest is an instance of a plugin, and whom to tell of its end.

@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/streamproc/streamproc/config"
@@ -43,21 +45,36 @@ type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // Daemon runs pipelines. Its methods are safe for concurrent use.
 type Daemon struct {
-	log       *slog.Logger
-	engine    *runtime.Runtime
-	metrics   *metrics.Registry
-	stores    map[*config.Redis]*store
+	log     *slog.Logger
+	options Options
+	engine  *runtime.Runtime
+	metrics *metrics.Registry
+
+	reloading sync.Mutex // one at a time; guards pool and previous
+	pool      *pool
+	previous  []*builder // what Rollback goes back to; nil: there is nothing
+
+	mu        sync.Mutex
 	pipelines []*running
+	ctx       context.Context // of Run; nil before
+	end       context.CancelFunc
+	begun     chan struct{} // closed when Run has begun
+	busy      int           // pipelines and reloads that are not over
+	over      chan struct{} // closed when nothing is busy any more
 }
 
 // running is one pipeline with what is known about it.
 type running struct {
 	*observer
-	cfg      *config.Pipeline
+	cfg      *config.Pipeline // as of its start: a new generation may differ from it in the steps without state
 	dial     dialer
 	instance string
 	spec     *pipeline.Spec
-	uses     map[*config.PluginUse]*runtime.Plugin
+	built    atomic.Pointer[builder] // the generation that runs
+
+	stop context.CancelFunc
+	done chan struct{} // closed when it has ended
+	err  error         // why, once it has
 }
 
 // New builds the pipelines: plugins are compiled, nothing is connected yet.
@@ -69,33 +86,68 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{log: o.Logger, engine: engine, stores: map[*config.Redis]*store{}}
+	d := &Daemon{log: o.Logger, options: o, engine: engine, begun: make(chan struct{}), over: make(chan struct{})}
 	d.metrics = metrics.New(d.accounts)
-	for _, p := range cfg.Pipelines {
-		if len(o.Only) > 0 && !contains(o.Only, p.Name) && !contains(o.Only, p.Of) {
-			continue
-		}
-		log := o.Logger.With("pipeline", p.Name)
-		b := &builder{cfg: p, options: o, log: log, observe: newObserver(p, log, d.metrics), metrics: d.metrics, engine: engine, stores: d.stores, plugins: map[*config.PluginUse]*runtime.Plugin{}, numbers: map[*config.Sink]stream.Sink{}}
-		spec, err := b.spec(ctx)
+	d.pool = &pool{metrics: d.metrics, dial: o.Dial}
+	built, err := d.load(ctx, cfg)
+	if err != nil {
+		return nil, errors.Join(err, d.Close(ctx))
+	}
+	for _, b := range built {
+		r, err := d.prepare(ctx, b)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("pipeline %s: %w", p.Name, err), d.Close(ctx))
+			return nil, errors.Join(err, d.Close(ctx))
 		}
-		d.pipelines = append(d.pipelines, &running{observer: b.observe, cfg: p, dial: o.Dial, instance: o.Instance, spec: spec, uses: b.plugins})
+		d.pipelines = append(d.pipelines, r)
 	}
-	if len(d.pipelines) == 0 {
-		return nil, errors.Join(fmt.Errorf("no pipeline is named %v", o.Only), d.Close(ctx))
-	}
+	d.metrics.Reloaded(nil)
 	return d, nil
 }
 
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
+// load builds a generation of each pipeline that is to run, or of none.
+func (d *Daemon) load(ctx context.Context, cfg *config.Config) (built []*builder, err error) {
+	for _, p := range cfg.Pipelines {
+		if len(d.options.Only) > 0 && !slices.Contains(d.options.Only, p.Name) && !slices.Contains(d.options.Only, p.Of) {
+			continue
 		}
+		b := &builder{cfg: p, options: d.options, log: d.log.With("pipeline", p.Name), metrics: d.metrics, engine: d.engine, pool: d.pool, stores: map[*config.Redis]*store{},
+			plugins: map[*config.PluginUse]*runtime.Plugin{}, numbers: map[*config.Sink]stream.Sink{}, names: map[*config.PluginUse]string{}}
+		if err := b.load(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("pipeline %s: %w", p.Name, err), closeAll(ctx, built))
+		}
+		built = append(built, b)
 	}
-	return false
+	if len(built) == 0 {
+		return nil, fmt.Errorf("no pipeline is named %v", d.options.Only)
+	}
+	return built, nil
+}
+
+func closeAll(ctx context.Context, built []*builder) error {
+	var errs []error
+	for _, b := range built {
+		errs = append(errs, b.close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// prepare makes a pipeline of a generation, ready to be launched.
+func (d *Daemon) prepare(ctx context.Context, b *builder) (*running, error) {
+	r := &running{observer: newObserver(b.cfg, b.log, d.metrics), cfg: b.cfg, dial: d.options.Dial, instance: d.options.Instance, done: make(chan struct{})}
+	var err error
+	if r.spec, err = b.spec(ctx, r.observer); err != nil {
+		return nil, fmt.Errorf("pipeline %s: %w", b.cfg.Name, err)
+	}
+	r.spec.Ready = func(ctx context.Context) error { return r.built.Load().ready(ctx) }
+	r.built.Store(b)
+	return r, nil
+}
+
+// running returns the pipelines as they are now.
+func (d *Daemon) running() []*running {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.pipelines)
 }
 
 // Run runs the pipelines until ctx ends, which drains them, and returns the errors of those that halted. One pipeline that
@@ -103,28 +155,75 @@ func contains(names []string, name string) bool {
 func (d *Daemon) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var wg sync.WaitGroup
-	errs := make([]error, len(d.pipelines))
-	for i, r := range d.pipelines {
-		wg.Go(func() {
-			diagnosis, stop := context.WithCancel(ctx)
-			defer stop()
-			wg.Go(func() { r.diagnose(diagnosis) })
-			err := d.admit(ctx, r)
-			if err == nil {
-				err = pipeline.Run(ctx, r.spec)
-			}
-			if err != nil {
-				errs[i] = fmt.Errorf("pipeline %s: %w", r.cfg.Name, err)
-				r.log.Error("the pipeline has ended", "error", err)
-				if errors.Is(err, stream.ErrFailed) {
-					cancel() // the policy is to end the process
-				}
-			}
-		})
+	d.mu.Lock()
+	d.ctx, d.end = ctx, cancel
+	for _, r := range d.pipelines {
+		d.launch(r)
 	}
-	wg.Wait()
+	close(d.begun)
+	d.mu.Unlock()
+	<-d.over
+	var errs []error
+	for _, r := range d.running() {
+		errs = append(errs, r.err)
+	}
 	return errors.Join(errs...)
+}
+
+// launch begins to run a pipeline. The caller holds mu.
+func (d *Daemon) launch(r *running) {
+	var ctx context.Context
+	ctx, r.stop = context.WithCancel(d.ctx)
+	d.busy++
+	go func() {
+		defer d.leave()
+		defer close(r.done)
+		defer r.stop()
+		if err := r.live(ctx); err != nil {
+			r.err = fmt.Errorf("pipeline %s: %w", r.cfg.Name, err)
+			r.log.Error("the pipeline has ended", "error", err)
+			if errors.Is(err, stream.ErrFailed) {
+				d.end() // the policy is to end the process
+			}
+		}
+	}()
+}
+
+// live runs a pipeline until ctx ends, or it halts.
+func (r *running) live(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	diagnosis, stop := context.WithCancel(ctx)
+	defer stop()
+	wg.Go(func() { r.diagnose(diagnosis) })
+	if err := r.admit(ctx); err != nil {
+		return err
+	}
+	return pipeline.Run(ctx, r.spec)
+}
+
+// enter keeps Run from returning until leave. It waits for Run to begin, and says whether it is still there.
+func (d *Daemon) enter(ctx context.Context) bool {
+	select {
+	case <-d.begun:
+	case <-ctx.Done():
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.busy == 0 || d.ctx.Err() != nil {
+		return false
+	}
+	d.busy++
+	return true
+}
+
+func (d *Daemon) leave() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.busy--; d.busy == 0 {
+		close(d.over)
+	}
 }
 
 // Metrics serves what the pipelines do, for Prometheus.
@@ -132,9 +231,5 @@ func (d *Daemon) Metrics() http.Handler { return d.metrics.Handler() }
 
 // Close lets go of plugins and connections. Run has returned before.
 func (d *Daemon) Close(ctx context.Context) error {
-	errs := []error{d.engine.Close(ctx)}
-	for _, s := range d.stores {
-		errs = append(errs, s.Close())
-	}
-	return errors.Join(errs...)
+	return errors.Join(d.engine.Close(ctx), d.pool.keep(func(*store) bool { return false }))
 }

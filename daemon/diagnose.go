@@ -124,13 +124,18 @@ type Finding struct {
 
 // Check asks every dependency whether the pipelines could run. Each error is a sentence with its remedy.
 func (d *Daemon) Check(ctx context.Context) (findings []Finding, found []error) {
-	for _, r := range d.pipelines {
+	stores := map[*store]bool{}
+	for _, r := range d.running() {
 		report := r.check(ctx)
 		f := Finding{Pipeline: r.cfg.Name, Delivery: "at_least_once", Warnings: report.Warnings}
 		if r.cfg.ExactlyOnce {
 			f.Delivery = string(report.Level)
 		}
-		warnings, err := d.inspect(ctx, r.cfg)
+		built := r.built.Load()
+		for _, store := range built.stores {
+			stores[store] = true
+		}
+		warnings, err := built.inspect(ctx)
 		f.Warnings = append(f.Warnings, warnings...)
 		findings = append(findings, f)
 		if err != nil {
@@ -140,9 +145,9 @@ func (d *Daemon) Check(ctx context.Context) (findings []Finding, found []error) 
 			found = append(found, fmt.Errorf("pipeline %s: %w", r.cfg.Name, err))
 		}
 	}
-	for cfg, store := range d.stores {
+	for store := range stores {
 		if err := store.Ping(ctx); err != nil {
-			found = append(found, fmt.Errorf("redis %s at %v: %w", cfg.Name, cfg.Addrs, err))
+			found = append(found, fmt.Errorf("redis %s at %v: %w", store.cfg.Name, store.cfg.Addrs, err))
 		}
 	}
 	return findings, found

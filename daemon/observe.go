@@ -24,7 +24,6 @@ type observer struct {
 	metrics *metrics.Pipeline
 	board   *board
 	kafka   pulse
-	redis   []*pulse // of the stores that its steps use
 }
 
 func newObserver(cfg *config.Pipeline, log *slog.Logger, m *metrics.Registry) *observer {

@@ -54,8 +54,9 @@ type Partition struct {
 
 // Status tells what the pipelines are doing, in the order of the configuration.
 func (d *Daemon) Status() []Status {
-	list := make([]Status, len(d.pipelines))
-	for i, r := range d.pipelines {
+	pipelines := d.running()
+	list := make([]Status, len(pipelines))
+	for i, r := range pipelines {
 		list[i] = r.status(time.Now())
 	}
 	return list
@@ -67,7 +68,8 @@ func (r *running) status(now time.Time) Status {
 	s.State, s.Why = r.board.state()
 	s.Ready = s.State == pipeline.Running || s.State == pipeline.Starting && s.Why == ""
 	s.Checks["lag"] = lagSentence(s.Partitions)
-	for _, p := range r.uses {
+	built := r.built.Load()
+	for _, p := range built.plugins {
 		if err := p.Ready(); err != nil {
 			s.Checks["plugins"] = err.Error()
 			break
@@ -75,9 +77,9 @@ func (r *running) status(now time.Time) Status {
 		s.Checks["plugins"] = "ok"
 	}
 	s.Checks["kafka"] = r.kafka.sentence(now)
-	for _, redis := range r.redis {
+	for _, store := range built.stores {
 		if s.Checks["redis"] == "" || s.Checks["redis"] == "ok" {
-			s.Checks["redis"] = redis.sentence(now)
+			s.Checks["redis"] = store.pulse.sentence(now)
 		}
 	}
 	if s.State == pipeline.Running && r.kafka.silence(now) > silenceLimit {

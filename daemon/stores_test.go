@@ -21,7 +21,7 @@ func TestAStoreThatMayForgetIsToldAndNotTrustedWithExactlyOnce(t *testing.T) {
 	redis := servers.NewRedis(t, servers.RedisOptions{Args: []string{"--appendonly", "no", "--maxmemory-policy", "allkeys-lru"}})
 	for delivery, refused := range map[string]bool{"at_least_once": false, "exactly_once": true} {
 		d := build(t, strings.ReplaceAll(kept, "DELIVERY", delivery), map[string]string{"KAFKA_BROKERS": "127.0.0.1:1", "REDIS_ADDR": redis.Addr()})
-		warnings, err := d.inspect(t.Context(), d.pipelines[0].cfg)
+		warnings, err := d.pipelines[0].built.Load().inspect(t.Context())
 		if len(warnings) != 2 || !strings.Contains(warnings[0], "noeviction") || !strings.Contains(warnings[1], "appendonly") {
 			t.Errorf("%s: warnings are %q", delivery, warnings)
 		}

@@ -90,6 +90,8 @@ var sections = []section{
 		{"kafka_throttled_seconds_total", counter, aPipeline, "Time for which brokers asked us to wait.", nil},
 	}},
 	{"The process", []family{
+		{"config_last_reload_successful", gauge, nil, "1 if the last reload was taken up, or there was none; 0 if it was refused and the last good configuration runs on.", nil},
+		{"config_last_reload_success_timestamp_seconds", gauge, nil, "When the configuration that runs was taken up.", nil},
 		{"build_info", gauge, []string{"version", "goversion"}, "1.", nil},
 		{"pipeline_state", gauge, []string{"pipeline", "state"}, "1 for the state that a pipeline is in, 0 for the others.", nil},
 	}},

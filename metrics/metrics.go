@@ -61,6 +61,16 @@ func version() string {
 	return "unknown"
 }
 
+// Reloaded tells of a reload that was taken up now, or refused.
+func (r *Registry) Reloaded(err error) {
+	if err != nil {
+		r.gauges["config_last_reload_successful"].WithLabelValues().Set(0)
+		return
+	}
+	r.gauges["config_last_reload_successful"].WithLabelValues().Set(1)
+	r.gauges["config_last_reload_success_timestamp_seconds"].WithLabelValues().SetToCurrentTime()
+}
+
 // Handler serves the metrics.
 func (r *Registry) Handler() http.Handler {
 	return promhttp.HandlerFor(r.registry, promhttp.HandlerOpts{})

@@ -33,6 +33,7 @@ func TestTheReferenceIsWhatTheCodeSays(t *testing.T) {
 
 // everything reports to each method once.
 func everything(r *Registry) {
+	r.Reloaded(nil)
 	p := r.Pipeline("p", []string{"out"})
 	p.Checkpoint(time.Second, errors.New("refused"))
 	p.EndToEnd(time.Minute)

@@ -158,6 +158,11 @@ func (p *Pipeline) Plugin(step, plugin, sha256 string) *Plugin {
 	return g
 }
 
+// PluginGone tells that a module is no longer in use in a step.
+func (p *Pipeline) PluginGone(step, plugin, sha256 string) {
+	p.r.gauges["plugin_info"].DeleteLabelValues(p.name, step, plugin, sha256)
+}
+
 // Instances tells how many instances more, or fewer, there are.
 func (g *Plugin) Instances(n int) {
 	g.r.gauges["plugin_instances"].WithLabelValues(g.labels...).Add(float64(n))

@@ -159,7 +159,9 @@ func TestStepsWithStateStay(t *testing.T) {
 	b := newBroker("a")
 	var first, second memory
 	build := func(m *memory) Build {
-		return func(context.Context, int) ([]Stage, func(), error) { return []Stage{{Name: "state", Step: m}}, func() {}, nil }
+		return func(context.Context, int) ([]Stage, func(), error) {
+			return []Stage{{Name: "state", Step: m}}, func() {}, nil
+		}
 	}
 	s := spec(b, nil, nil)
 	s.Build = build(&first)

@@ -77,7 +77,7 @@ func root() *cobra.Command {
 	choose(cmd, flags, "log-format", "", "auto is text on a terminal, else json (default: the configuration's)", "", "auto", "text", "json")
 	choose(cmd, flags, "color", "", "colours in errors", "auto", "auto", "always", "never")
 	cmd.SetFlagErrorFunc(misused)
-	cmd.AddCommand(runCommand(), devCommand(), validateCommand(), statusCommand(), stateCommand(), offsetsCommand(), schemaCommand(), pluginCommand(), benchCommand(), versionCommand(), manCommand(), compileCommand())
+	cmd.AddCommand(runCommand(), devCommand(), validateCommand(), statusCommand(), reloadCommand(), stateCommand(), offsetsCommand(), schemaCommand(), pluginCommand(), benchCommand(), versionCommand(), manCommand(), compileCommand())
 	return cmd
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/streamproc/streamproc/admin"
@@ -20,6 +21,7 @@ type runOptions struct {
 	output
 	only            []string
 	healthy, dryRun bool
+	watch           bool
 }
 
 func runCommand() *cobra.Command {
@@ -32,7 +34,9 @@ func runCommand() *cobra.Command {
 TERM and INT drain: the batch at hand is finished, outputs are flushed, offsets
 committed, the group is left. A second signal ends the process at once, with 143
 or 130; nothing is lost, the work since the last checkpoint is done again.
-USR1 writes the state to the log. A reload by HUP is not available yet.
+HUP reads the configuration again, as streamproc reload does and --watch by
+itself: what is wrong with it is logged, and the last good one runs on. USR1
+writes the state to the log.
 
 Exit codes: 0 drained, 1 a fault, 2 wrong usage, 69 a server is away
 (--require-healthy, on_unavailable: fail), 78 the configuration is invalid.`,
@@ -43,6 +47,7 @@ Exit codes: 0 drained, 1 a fault, 2 wrong usage, 69 a server is away
 	o.output.add(cmd)
 	cmd.Flags().StringSliceVar(&o.only, "pipeline", nil, "run only the pipelines named")
 	cmd.Flags().BoolVar(&o.healthy, "require-healthy", false, "end with 69 if a server is away at the start, instead of waiting for it")
+	cmd.Flags().BoolVar(&o.watch, "watch", false, "reload when files of the configuration or of plugins change")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "build everything, print the plan, and run nothing")
 	return cmd
 }
@@ -66,7 +71,7 @@ func run(cmd *cobra.Command, o *runOptions) error {
 	if err != nil {
 		return &exit{exitInvalid, err}
 	}
-	r := &service{cmd: cmd, o: o, cfg: cfg, daemon: d, log: log, instance: name}
+	r := &service{cmd: cmd, o: o, cfg: cfg, daemon: d, log: log, instance: name, again: make(chan struct{}, 1)}
 	err = r.start()
 	if closing := d.Close(context.WithoutCancel(cmd.Context())); err == nil && closing != nil {
 		err = &exit{exitFailed, closing}
@@ -82,6 +87,7 @@ type service struct {
 	daemon   *daemon.Daemon
 	log      *slog.Logger
 	instance string
+	again    chan struct{} // a reload is wanted
 }
 
 // start looks at the servers if it is to, and then runs, or only says what would run.
@@ -94,7 +100,7 @@ func (r *service) start() error {
 	if r.o.dryRun {
 		return printPlan(r.cmd.OutOrStdout(), &r.o.output, r.cfg, r.o.only)
 	}
-	endpoint, err := admin.Listen(adminOptions(r.cfg.Admin, r.daemon))
+	endpoint, err := admin.Listen(adminOptions(r.cfg.Admin, r.daemon, r.answer))
 	if err != nil {
 		return &exit{exitFailed, err}
 	}
@@ -104,9 +110,7 @@ func (r *service) start() error {
 // work runs the pipelines, answers for them over HTTP, and prints their ledgers.
 func (r *service) work(endpoint *admin.Endpoint) error {
 	ctx, stop := signals(r.cmd.Context(), others{
-		hup: func() {
-			r.log.Warn("a reload is not available in this version: restart to take up a new configuration")
-		},
+		hup:  r.want,
 		usr1: func() { dump(r.log, r.daemon.Status()) },
 	})
 	defer stop()
@@ -114,8 +118,14 @@ func (r *service) work(endpoint *admin.Endpoint) error {
 	serving, unserve := context.WithCancel(context.WithoutCancel(ctx))
 	served := make(chan error, 1)
 	go func() { served <- endpoint.Serve(serving) }()
+	var following sync.WaitGroup
+	following.Go(func() { r.follow(serving) })
+	if r.o.watch {
+		following.Go(func() { daemon.Watch(serving, r.log, r.files, r.want) })
+	}
 	err := r.daemon.Run(ctx)
 	unserve()
+	following.Wait()
 	if trouble := <-served; trouble != nil {
 		r.log.Error("the admin endpoint has ended", "error", trouble)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"runtime/debug"
 
 	"github.com/streamproc/streamproc/admin"
@@ -9,9 +10,9 @@ import (
 )
 
 // adminOptions let the endpoint answer for the daemon.
-func adminOptions(c config.Admin, d *daemon.Daemon) admin.Options {
+func adminOptions(c config.Admin, d *daemon.Daemon, reload func(context.Context, admin.Reload) admin.Reloaded) admin.Options {
 	return admin.Options{Listen: c.Listen, Token: c.Token.Reveal(), Debug: c.Debug, Insecure: c.Insecure, Hosts: c.Hosts, Version: built(),
-		Ready: func() []admin.Pipeline { return readiness(d.Status()) }, Status: func() any { return d.Status() }, Metrics: d.Metrics()}
+		Ready: func() []admin.Pipeline { return readiness(d.Status()) }, Status: func() any { return d.Status() }, Metrics: d.Metrics(), Reload: reload}
 }
 func readiness(all []daemon.Status) []admin.Pipeline {
 	list := make([]admin.Pipeline, len(all))

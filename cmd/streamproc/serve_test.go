@@ -67,7 +67,7 @@ var oneHeld = []devstack.Record{{Key: []byte("a"), Value: []byte("0"), Headers: 
 
 func TestWhatIsServedIsWhatTheDocumentSays(t *testing.T) {
 	d, cfg := running(t, ordered, oneHeld...)
-	h := admin.Handler(adminOptions(cfg.Admin, d))
+	h := admin.Handler(adminOptions(cfg.Admin, d, nil))
 	ask := func(path string) string {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodGet, path, nil)

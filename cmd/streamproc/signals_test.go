@@ -118,7 +118,7 @@ func TestADaemonHeedsItsSignals(t *testing.T) {
 	p := begin(t, "streamproc", "run", "-c", daemonFile(t, "127.0.0.1:0"), "--log-format", "json")
 	p.says(`"msg":"running"`)
 	p.signal(syscall.SIGHUP)
-	p.says("a reload is not available in this version")
+	p.says(`"msg":"reload","pipeline":"p","what":"unchanged"`)
 	p.signal(syscall.SIGUSR1)
 	for _, want := range []string{`"msg":"state of the process","goroutines":`, `"msg":"state of the pipeline","pipeline":"p","state":`} {
 		p.says(want)

@@ -2,12 +2,10 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +18,7 @@ import (
 const (
 	adminDefault  = "http://127.0.0.1:7480"
 	statusTimeout = 10 * time.Second
-	statusLimit   = 64 << 20 // bytes of an answer
+	answerLimit   = 64 << 20 // bytes of an answer
 )
 
 func statusCommand() *cobra.Command {
@@ -44,9 +42,12 @@ taken from STREAMPROC_ADMIN_TOKEN, never from the command line.`,
 }
 
 func status(cmd *cobra.Command, url string, o *output) error {
-	body, err := askAdmin(cmd, url+"/api/v1/status")
-	if err != nil {
+	code, body, err := askAdmin(cmd, http.MethodGet, url+"/api/v1/status", statusTimeout)
+	switch {
+	case err != nil:
 		return err
+	case code != http.StatusOK:
+		return &exit{exitFailed, fmt.Errorf("%s answers %d %s: %s", url, code, http.StatusText(code), strings.TrimSpace(cut(string(body), deadLength)))}
 	}
 	var answer struct {
 		Pipelines []daemon.Status `json:"pipelines"`
@@ -64,32 +65,6 @@ func status(cmd *cobra.Command, url string, o *output) error {
 		}
 	}
 	return nil
-}
-
-// askAdmin gets one path of the admin endpoint.
-func askAdmin(cmd *cobra.Command, url string) ([]byte, error) {
-	r, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		return nil, &exit{exitUsage, fmt.Errorf("--admin: %w", err)}
-	}
-	if token := os.Getenv("STREAMPROC_ADMIN_TOKEN"); token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	res, err := (&http.Client{Timeout: statusTimeout}).Do(r)
-	if err != nil {
-		return nil, &exit{exitAway, fmt.Errorf("no daemon answers; is it running, and is --admin right? %w", err)}
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, statusLimit))
-	switch {
-	case err != nil:
-		return nil, &exit{exitAway, fmt.Errorf("reading the answer of %s: %w", url, err)}
-	case res.StatusCode == http.StatusUnauthorized:
-		return nil, &exit{exitFailed, errors.New("the daemon wants a token: set STREAMPROC_ADMIN_TOKEN to that of admin.token")}
-	case res.StatusCode != http.StatusOK:
-		return nil, &exit{exitFailed, fmt.Errorf("%s answers %s: %s", url, res.Status, strings.TrimSpace(cut(string(body), deadLength)))}
-	}
-	return body, nil
 }
 
 // statuses prints what each pipeline is doing.

@@ -30,7 +30,7 @@ func runStatus(t *testing.T, args ...string) (string, int, error) {
 
 func TestStatusSaysWhatADaemonDoes(t *testing.T) {
 	d, cfg := running(t, ordered, oneHeld...)
-	server := httptest.NewServer(admin.Handler(adminOptions(cfg.Admin, d)))
+	server := httptest.NewServer(admin.Handler(adminOptions(cfg.Admin, d, nil)))
 	defer server.Close()
 	out, code, err := runStatus(t, "--admin", server.URL)
 	if code != 0 || err != nil {

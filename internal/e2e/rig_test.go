@@ -158,9 +158,15 @@ func (in *instance) drain() {
 // says waits until the log of an instance holds text.
 func (in *instance) says(text string, limit time.Duration) {
 	in.t.Helper()
+	in.saysTimes(text, 1, limit)
+}
+
+// saysTimes waits until the log of an instance holds text so many times.
+func (in *instance) saysTimes(text string, times int, limit time.Duration) {
+	in.t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.After(limit); !strings.Contains(in.stderr.String(), text); {
+	for end := time.After(limit); strings.Count(in.stderr.String(), text) < times; {
 		select {
 		case <-tick.C:
 		case <-end:

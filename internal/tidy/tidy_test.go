@@ -64,6 +64,7 @@ var doors = map[string][]string{
 	"github.com/agnivade/levenshtein":      {"config"},
 	"github.com/invopop/jsonschema":        {"config"},
 	"github.com/owenrumney/go-sarif":       {"config"},
+	"github.com/fsnotify/fsnotify":         {"daemon"},
 	"github.com/prometheus/client":         {"metrics"},
 	"github.com/spf13/cobra":               {"cmd/streamproc"},
 	"github.com/cenkalti/backoff":          {"pipeline"},
