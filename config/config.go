@@ -172,6 +172,7 @@ type PluginUse struct {
 	Plugin  *Plugin
 	Config  []byte
 	Outputs []*Sink
+	Shadow  float64 // share of the records on which a new one runs beside the old one first; 0: none
 }
 
 // Dedup drops what has been there before.

@@ -367,6 +367,23 @@ func anything(to *[]byte) value {
 	}}
 }
 
+// share is a part of all.
+func share(to *float64) value {
+	return special("percentage", "5%, 0.5%, 100%", "none", sharePattern, func(a at) {
+		text := a.text()
+		percent, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
+		if !shareRE.MatchString(text) || err != nil || percent <= 0 || percent > 100 {
+			a.fail(wrongKind, "write 5%, at most 100%", "%q is no share", text)
+			return
+		}
+		*to = percent / 100
+	})
+}
+
+const sharePattern = `^[0-9]+(\.[0-9]+)?%$`
+
+var shareRE = regexp.MustCompile(sharePattern)
+
 // special is a value of a kind of its own: words, and what else read understands.
 func special(kind, example, def, pattern string, read func(at)) value {
 	return value{shape{kind: kind, example: example, def: def, pattern: pattern}, read}

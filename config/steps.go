@@ -95,6 +95,7 @@ func (r *pipelineReader) use(u *PluginUse) value {
 			{name: "wasm", doc: "A module that has no name.", value: file(&own.Wasm).then(named)},
 			{name: "js", doc: "A script that has no name, in TypeScript or JavaScript. It imports files of its own folder only.", value: file(&own.JS).then(named)},
 			{name: "config", doc: "What the plugin is given when it starts, as JSON.", value: anything(&u.Config)},
+			{name: "shadow", doc: "At a reload, a new plugin first runs on this share of the records beside the old one, without any effect; if more than 1% come out otherwise, the reload is refused.", value: share(&u.Shadow)},
 			{name: "outputs", doc: "The sinks that the plugin may write to by name, beside its step's own output.", value: list(func() value {
 				return r.toSink(&sink).then(func(at) { u.Outputs = append(u.Outputs, sink) })
 			})},

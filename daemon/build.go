@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 
 	"github.com/streamproc/streamproc/config"
 	"github.com/streamproc/streamproc/dedup"
@@ -49,8 +50,9 @@ type builder struct {
 	stores  map[*config.Redis]*store
 	plugins map[*config.PluginUse]*runtime.Plugin
 	numbers map[*config.Sink]stream.Sink
-	names   map[*config.PluginUse]string // of the steps that use them
-	files   string                       // digest of the certificates and keys in use
+	names   map[*config.PluginUse]string      // of the steps that use them
+	trials  map[string]*atomic.Pointer[trial] // by step
+	files   string                            // digest of the certificates and keys in use
 	closed  bool
 
 	// of the pipeline that runs it
@@ -250,7 +252,7 @@ func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse
 	if err != nil {
 		return fmt.Errorf("step %s: %w", step, err)
 	}
-	b.plugins[use], b.names[use] = p, step
+	b.plugins[use], b.names[use], b.trials[step] = p, step, &atomic.Pointer[trial]{}
 	return nil
 }
 
@@ -351,7 +353,7 @@ func (b *builder) guest(ctx context.Context, name string, mode runtime.Mode, use
 		return nil, err
 	}
 	*guests = append(*guests, guest{g, ended})
-	return g, nil
+	return &shadowed{g, b.trials[name]}, nil
 }
 
 func (b *builder) dedup(st *config.Step) (pipeline.Step, error) {

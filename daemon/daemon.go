@@ -111,7 +111,7 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) (built []*builder
 			continue
 		}
 		b := &builder{cfg: p, options: d.options, log: d.log.With("pipeline", p.Name), metrics: d.metrics, engine: d.engine, pool: d.pool, stores: map[*config.Redis]*store{},
-			plugins: map[*config.PluginUse]*runtime.Plugin{}, numbers: map[*config.Sink]stream.Sink{}, names: map[*config.PluginUse]string{}}
+			plugins: map[*config.PluginUse]*runtime.Plugin{}, numbers: map[*config.Sink]stream.Sink{}, names: map[*config.PluginUse]string{}, trials: map[string]*atomic.Pointer[trial]{}}
 		if err := b.load(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("pipeline %s: %w", p.Name, err), closeAll(ctx, built))
 		}

@@ -173,7 +173,7 @@ func (d *Daemon) try(ctx context.Context, moves []*move, o ReloadOptions) error 
 		if m.next == nil || m.What == Unchanged || m.What == Refused {
 			continue
 		}
-		if err := tryOne(ctx, m); err != nil {
+		if err := tryOne(ctx, m, o); err != nil {
 			m.What, m.Why, m.Notes = Refused, err.Error(), nil
 			errs = append(errs, fmt.Errorf("pipeline %s: %w", m.Pipeline, err))
 		}
@@ -188,12 +188,15 @@ func (d *Daemon) try(ctx context.Context, moves []*move, o ReloadOptions) error 
 	return errors.Join(errs...)
 }
 
-func tryOne(ctx context.Context, m *move) error {
+func tryOne(ctx context.Context, m *move, o ReloadOptions) error {
 	if err := m.next.probe(ctx); err != nil {
 		return err
 	}
 	if m.What == Swapped {
-		return nil
+		if o.Now {
+			return nil
+		}
+		return m.shadow(ctx)
 	}
 	_, err := m.next.inspect(ctx)
 	return err

@@ -414,3 +414,49 @@ func TestChangesOfFilesAreNoticedOnce(t *testing.T) {
 		t.Error("the same contents count as a change")
 	}
 }
+
+func TestANewPluginRunsInTheShadowOfTheOldOneFirst(t *testing.T) {
+	yaml := strings.Replace(guarded, `{ wasm: "${PLUGIN}" }`, `{ wasm: "${PLUGIN}", shadow: 50% }`, 1)
+	p := newPlace(t, yaml, inAndOut(4))
+	turns, fed := p.feeding(50)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		defer close(turns)
+		for {
+			select {
+			case turns <- struct{}{}:
+			case <-stop:
+				return
+			}
+		}
+	}()
+	was := p.d.running()[0].built.Load()
+	p.plugin(1)
+	c := p.reload(ReloadOptions{}, Swapped)[0]
+	if note := c.Notes[len(c.Notes)-1]; !strings.Contains(note, "shadow of guard: 1") || !strings.Contains(note, "records compared, 0 differ") {
+		t.Errorf("the notes are %q", c.Notes)
+	}
+	wasm, err := os.ReadFile(p.env["PLUGIN"])
+	if err == nil { // it drops what begins with a brace, no longer what begins with d
+		err = os.WriteFile(p.env["PLUGIN"], bytes.Replace(wasm, []byte{0x41, 0xe4, 0x00}, []byte{0x41, 0xfb, 0x00}, 1), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := p.d.running()[0].built.Load()
+	p.refuses(ReloadOptions{}, "shadow of guard: 1", " differ, first in/", "more than 1 %", "reload --now")
+	if p.d.running()[0].built.Load() != now || now == was {
+		t.Error("what was refused runs, or what was not does not")
+	}
+	close(stop)
+	<-done
+	n := int64(<-fed)
+	s := p.until("guarded", func(s Status) bool { return s.Ledger.In == n })
+	if diff := cmp.Diff(pipeline.Counts{In: n, Out: n}, s.Ledger); diff != "" {
+		t.Errorf("the shadow had an effect: %s", diff)
+	}
+	p.reload(ReloadOptions{Now: true}, Swapped)
+	p.feed("in", `{"id":"last"}`)
+	p.until("guarded", func(s Status) bool { return s.Ledger.Filtered == 1 })
+}
