@@ -117,8 +117,8 @@ func settingName(field string) string {
 	return strings.ToLower(field)
 }
 
-// changedSteps are the steps of a generation, those of branches included with their route, that are not the same in the one before it, in
-// order.
+// changedSteps are the steps of a generation that are not the same in the one before it, in order. A route has changed if
+// anything in its branches has.
 func changedSteps(was, is *builder) (names []string) {
 	before := map[string]*config.Step{}
 	for i := range was.cfg.Steps {

@@ -73,7 +73,7 @@ type move struct {
 func (d *Daemon) follow(ctx context.Context, o ReloadOptions, next func(context.Context) ([]*builder, error)) ([]Change, error) {
 	built, err := next(ctx)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, d.forget(ctx, nil, nil)) // stores may have been opened
 	}
 	was := d.generations()
 	moves := d.plan(built)
