@@ -65,6 +65,10 @@ type (
 		Read(b []byte) int
 		Write(b []byte) bool
 	}
+	// Exit is told the code with which the guest ends itself.
+	Exit interface {
+		Exited(code uint32)
+	}
 )
 
 // HostFunction is one function that guests of a dialect may import. Types are written "ii:I": parameters, a colon,
@@ -130,6 +134,22 @@ func (h *Host) MemoryBytes() int64 { return h.guest.plugin.limits.MemoryBytes }
 func (h *Host) Fuel() (left, given int64) {
 	b := &h.guest.instance.budget
 	return b.given - b.used(), b.given
+}
+
+// Again puts a new instance, which has not run, in the place of the one at hand, with the budget of the call: for guests
+// that run once and end. It is for Process only.
+func (h *Host) Again(ctx context.Context) error {
+	g, old := h.guest, h.Module
+	m, err := g.instantiate(ctx)
+	if err != nil {
+		return err
+	}
+	h.Module = m
+	if err := g.phase(ctx, meter.StartExport, "the start function"); err != nil {
+		return joinErrors(err, old.Close(ctx))
+	}
+	g.instance.budget.refill(g.fuelFor(g.calling), g.plugin.limits.Depth)
+	return old.Close(ctx)
 }
 
 // Log writes a line of the guest to the log: 0 debug … 3 error.

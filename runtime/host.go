@@ -165,3 +165,6 @@ func stopOf(err error) (*stop, bool) {
 	ok := errors.As(err, &s)
 	return s, ok
 }
+
+// Exited says whether an error is that of a guest that ended itself.
+func Exited(err error) bool { return errors.Is(err, errExit) }

@@ -44,21 +44,30 @@ func (c *guestContext) Value(key any) any {
 
 // start makes a fresh instance: instantiate, initialise, configure.
 func (g *Guest) start(ctx context.Context) error {
-	p := g.plugin
 	g.begin(0)
-	g.seed, g.clock = 0, 0
 	ctx = g.context(ctx)
-	m, err := p.rt.engine.InstantiateModule(ctx, p.module.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	m, err := g.instantiate(ctx)
 	if err != nil {
-		return fmt.Errorf("starting plugin %s: %w", p.name, err)
+		return err
 	}
-	g.instance, g.session = instance{module: m, budget: budgetOf(m)}, nil
+	g.session = nil
 	if err := g.greet(ctx, m); err != nil {
-		return joinErrors(fmt.Errorf("starting plugin %s: %w", p.name, err), m.Close(ctx))
+		return joinErrors(fmt.Errorf("starting plugin %s: %w", g.plugin.name, err), g.instance.module.Close(ctx))
 	}
 	g.fresh = true
 	g.noteMemory(m.Memory())
 	return nil
+}
+
+// instantiate makes an instance, of which nothing has run yet.
+func (g *Guest) instantiate(ctx context.Context) (api.Module, error) {
+	g.seed, g.clock = 0, 0
+	m, err := g.plugin.rt.engine.InstantiateModule(ctx, g.plugin.module.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	if err != nil {
+		return nil, fmt.Errorf("starting plugin %s: %w", g.plugin.name, err)
+	}
+	g.instance = instance{module: m, budget: budgetOf(m)}
+	return m, nil
 }
 
 // greet runs the start of a new instance, in the ABI of the plugin. Each phase has its own fuel.

@@ -107,7 +107,7 @@ func (g *Guest) callSession(ctx context.Context, b *stream.Batch, lo, hi int) *f
 		return nil
 	}
 	f := faultOf(err)
-	if f.reason == stream.ReasonTrap && len(g.words) > 0 {
+	if (f.reason == stream.ReasonTrap || f.reason == stream.ReasonError) && len(g.words) > 0 {
 		f.message += "; it wrote: " + strings.Join(g.words, " | ")
 	}
 	if c.at >= 0 && c.at < c.Len() {

@@ -36,7 +36,7 @@ var wasiFunctions = append([]hostFunction{
 	wasi("random_get", "ii:i", wasiRandom),
 	wasi("poll_oneoff", "iiii:i", wasiPoll),
 	wasi("sched_yield", ":i", answer(wasiOK)),
-	{wasiModule, "proc_exit", sig("i:"), func(*Guest, api.Module, []uint64) { panic(errExit) }},
+	{wasiModule, "proc_exit", sig("i:"), wasiExit},
 }, deniedFunctions()...)
 
 func deniedFunctions() []hostFunction {
@@ -105,6 +105,13 @@ func wasiStrings(list func(*Guest) []string) func(*Guest, api.Module, []uint64) 
 	}
 }
 
+func wasiExit(g *Guest, _ api.Module, stack []uint64) {
+	if e, ok := g.session.(Exit); ok {
+		e.Exited(u32(stack[0]))
+	}
+	panic(errExit)
+}
+
 func wasiClockRes(_ *Guest, m api.Module, stack []uint64) uint64 {
 	return stored(m.Memory().WriteUint64Le(u32(stack[1]), 1e6))
 }
@@ -112,7 +119,7 @@ func wasiClockRes(_ *Guest, m api.Module, stack []uint64) uint64 {
 // wasiClock counts a microsecond for each question, since runtimes wait for time to pass.
 func wasiClock(g *Guest, m api.Module, stack []uint64) uint64 {
 	if c, ok := g.session.(Clock); ok {
-		return stored(m.Memory().WriteUint64Le(u32(stack[2]), c.Now(stack[0] == 1)))
+		return stored(m.Memory().WriteUint64Le(u32(stack[2]), c.Now(u32(stack[0]) == 1)))
 	}
 	if g.plugin.clock {
 		return stored(m.Memory().WriteUint64Le(u32(stack[2]), uint64(time.Now().UnixNano())))
@@ -170,7 +177,7 @@ func wasiWrite(g *Guest, m api.Module, stack []uint64) uint64 {
 // wasiRead is the end of input, unless the session has some.
 func wasiRead(g *Guest, m api.Module, stack []uint64) uint64 {
 	read := uint32(0)
-	if s, ok := g.session.(Stdio); ok && stack[0] == 0 {
+	if s, ok := g.session.(Stdio); ok && u32(stack[0]) == 0 {
 		if !eachBuffer(m, stack, func(b []byte) bool {
 			if len(b) == 0 {
 				return true

@@ -1,0 +1,147 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/stream"
+)
+
+// guests is the folder of the modules under test.
+var guests = "testdata/"
+
+func start(t *testing.T, source runtime.Source) (*runtime.Guest, error) {
+	t.Helper()
+	wasm, err := os.ReadFile(guests + "lines.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt, err := runtime.New(t.Context(), runtime.Options{Dialects: []runtime.Dialect{Dialect{}, Dialect{PerBatch: true}}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rt.Close(context.Background()) })
+	source.Name, source.Bytes = "lines", wasm
+	p, err := rt.Load(t.Context(), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := p.NewGuest(t.Context(), runtime.Transform, "step", runtime.Events{})
+	if err == nil {
+		t.Cleanup(func() { g.Close(context.Background()) })
+	}
+	return g, err
+}
+
+func outcome(t *testing.T, g *runtime.Guest, values ...string) string {
+	t.Helper()
+	b := &stream.Batch{}
+	for _, v := range values {
+		b.Records = append(b.Records, stream.Record{Value: []byte(v)})
+		if v == "null" {
+			b.Records[len(b.Records)-1].Value = nil
+		}
+	}
+	if err := g.Process(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for i := range b.Records {
+		switch r := &b.Records[i]; {
+		case r.Fate == stream.DeadLettered:
+			out = append(out, "!"+string(r.Cause.Reason)+" "+r.Cause.Message)
+		case r.Fate != stream.Flowing:
+			out = append(out, r.Fate.String())
+		case r.Value == nil:
+			out = append(out, "null")
+		default:
+			out = append(out, string(r.Value))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+func check(t *testing.T, got string, want ...string) {
+	t.Helper()
+	if w := strings.Join(want, "\n"); got != w {
+		t.Errorf("got\n%s\nwant\n%s", got, w)
+	}
+}
+
+func TestACommandAnswersLineByLine(t *testing.T) {
+	g, err := start(t, runtime.Source{Config: json.RawMessage(`{"env":{"GREETING":"hi"}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, outcome(t, g, "a", "drop", "null", "variable", "{\n\"b\":\n1}", "no\nJSON", ""), "A", "filtered", "null", "hi", `{ "B": 1}`,
+		"!decode the value holds a line break, and is no JSON in which it would mean nothing", "filtered")
+	check(t, outcome(t, g, "b"), "B")
+}
+
+func TestACommandThatFailsOnALineCostsItsRecord(t *testing.T) {
+	g, err := start(t, runtime.Source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Split(outcome(t, g, "a", "trap", "b", "exit", "c", "2", "d", "quit", "x"), "\n")
+	for i, want := range []string{"A", "it wrote: about to trap", "B", "!error the command ended with code 3; it wrote: told to leave", "C",
+		"!contract the command wrote 2 lines for the 1 it read", "filtered", "!trap the plugin called proc_exit", "X"} {
+		if !strings.Contains(got[i], want) {
+			t.Errorf("line %d: %q, want %q", i, got[i], want)
+		}
+	}
+}
+
+func TestManyLongLinesDoNotBlock(t *testing.T) {
+	g, err := start(t, runtime.Source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values, want []string
+	for i := range 60 {
+		values = append(values, fmt.Sprint("x", i, strings.Repeat("y", 30_000)))
+		want = append(want, strings.ToUpper(values[i]))
+	}
+	if got := outcome(t, g, values...); got != strings.Join(want, "\n") {
+		t.Errorf("%d bytes came out of %d: %.200s", len(got), len(strings.Join(want, "\n")), got)
+	}
+}
+
+func TestACommandRunsOnceForEachBatch(t *testing.T) {
+	g, err := start(t, runtime.Source{ABI: "command-batch", Config: json.RawMessage(`{"args":["count"]}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, outcome(t, g, "a", "null", "b"), "2 a", "null", "2 b")
+	check(t, outcome(t, g, "c"), "1 c")
+	g, err = start(t, runtime.Source{ABI: "command-batch"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A record that becomes several goes in alone; a code that is not 0 and a trap cost their records.
+	got := strings.Split(outcome(t, g, "a", "2", "exit", "trap", "drop", "b", "q"), "\n")
+	for i, want := range []string{"A", "first", "second", "!error the command ended with code 3; it wrote: told to leave", "it wrote: about to trap", "filtered", "B", "filtered"} {
+		if !strings.Contains(got[i], want) {
+			t.Errorf("line %d: %q, want %q", i, got[i], want)
+		}
+	}
+}
+
+func TestACommandThatCannotStartSaysWhy(t *testing.T) {
+	for config, want := range map[string]string{
+		`{"args":["early"]}`:     "ended before it read a line",
+		`{"arguments":["x"]}`:    "args, a list, and env",
+		`{"args":["\u0000"]}`:    "zero byte",
+		`{"env":{"A":"\u0000"}}`: "zero byte",
+	} {
+		if _, err := start(t, runtime.Source{Config: json.RawMessage(config)}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error is %v", config, err)
+		}
+	}
+}
