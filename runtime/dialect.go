@@ -155,6 +155,12 @@ func (h *Host) Again(ctx context.Context) error {
 // Log writes a line of the guest to the log: 0 debug … 3 error.
 func (h *Host) Log(level uint32, line []byte) { h.guest.log(level, line) }
 
+// Keep keeps v for the session with the instance that takes the place of this one, who asks for it with Kept.
+func (h *Host) Keep(v any) { h.guest.kept = v }
+
+// Kept is what an earlier session of this guest has kept, or nil.
+func (h *Host) Kept() any { return h.guest.kept }
+
 // Context returns ctx with the guest in it, for calls of the instance's functions.
 func (h *Host) Context(ctx context.Context) context.Context { return h.guest.context(ctx) }
 

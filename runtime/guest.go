@@ -60,6 +60,7 @@ type current struct {
 	perRecord int64   // fuel that a record is likely to cost
 	topic     string  // the last that was asked for, and its number
 	topicID   uint16
+	kept      any // what a session left for the next
 }
 
 // result is what became of one record: its verdict, and its outputs in outs.
