@@ -26,8 +26,9 @@ type host struct {
 	name string
 	kill context.CancelFunc // tells the instance, which may do nothing any more
 
+	skew time.Duration // of its clock
+
 	mu     sync.Mutex
-	skew   time.Duration // of its clock
 	dead   bool
 	frozen time.Time // nothing passes before
 	slow   time.Time // what is sent before arrives then
@@ -95,8 +96,6 @@ func (h *host) strike(a *aim, l *link) {
 		h.frozen = time.Now().Add(a.lasts)
 	case stall:
 		h.slow = time.Now().Add(a.lasts)
-	case jump:
-		h.skew = a.lasts - jumpMost/2
 	case cut:
 		for l := range h.links {
 			_ = l.Conn.Close()
@@ -106,18 +105,11 @@ func (h *host) strike(a *aim, l *link) {
 			_ = l.Conn.Close()
 		}
 	}
-	if a.act == jump {
-		return
-	}
 	h.w.trouble(a.lasts)
 }
 
 // now is the host's clock.
-func (h *host) now() time.Time {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return time.Now().Add(h.skew)
-}
+func (h *host) now() time.Time { return time.Now().Add(h.skew) }
 
 // die ends the host. Called with mu held.
 func (h *host) die() {

@@ -48,7 +48,10 @@ func (i *instance) run(ctx context.Context) error {
 func (i *instance) live(ctx context.Context, life int) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	h := &host{w: i.w, name: fmt.Sprintf("%d.%d", i.slot, life), kill: end, links: map[*link]struct{}{}}
+	h := &host{w: i.w, name: fmt.Sprintf("%d.%d", i.slot, life), kill: end, skew: i.w.plan.skew(i.r), links: map[*link]struct{}{}}
+	if h.skew != 0 {
+		i.w.tally.storm("wrong clock")
+	}
 	i.w.mu.Lock()
 	i.w.hosts = append(i.w.hosts, h)
 	i.w.mu.Unlock()
@@ -70,7 +73,7 @@ func (i *instance) live(ctx context.Context, life int) error {
 		}
 		return nil
 	}
-	i.w.trace.add(h.name, "BEGINS")
+	i.w.trace.add(h.name, "BEGINS, its clock is wrong by %v", h.skew)
 	err = d.Run(ctx)
 	i.w.trace.add(h.name, "ENDS %v", err)
 	if err != nil && ctx.Err() == nil {

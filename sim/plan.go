@@ -16,13 +16,12 @@ const (
 	stall             // its network holds everything back, and delivers it later
 	cut               // its connections break
 	lose              // one connection breaks: behind a request that has arrived, its answer is lost
-	jump              // its clock jumps
 )
 
-var actNames = [...]string{"kill", "freeze", "stall", "cut", "lose", "jump"}
+var actNames = [...]string{"kill", "freeze", "stall", "cut", "lose"}
 
-// jumpMost is how far apart the clocks of two hosts may be.
-const jumpMost = 2 * time.Hour
+// skewMost is by how much the clock of a host may be wrong.
+const skewMost = time.Hour
 
 func (a act) String() string { return actNames[a] }
 
@@ -99,7 +98,7 @@ func drawMood(r *rand.Rand) mood {
 type plan struct {
 	seed   uint64
 	mood   mood
-	steady bool // no clock jumps: where gaps may not end, none of the clocks may say that time is up
+	steady bool // all clocks are right: where gaps may not end, none of them may say that time is up
 	mu     sync.Mutex
 	dice   map[string]*rand.Rand
 }
@@ -137,14 +136,21 @@ func (p *plan) next(host string) *aim {
 		a.act, a.lasts = freeze, time.Duration(1+r.IntN(15_000))*time.Millisecond
 	case n < 82:
 		a.act, a.lasts = stall, time.Duration(1+r.IntN(20_000))*time.Millisecond
-	case n < 88:
+	case n < 90:
 		a.act = cut
-	case n < 92 && !p.steady:
-		a.act, a.lasts = jump, time.Duration(r.Int64N(int64(jumpMost)))
 	default:
 		a.act = lose
 	}
 	return a
+}
+
+// skew draws by how much the clock of a host is wrong, for as long as it lives: durations are not touched by it, as they
+// are not where a real clock is set, for Go measures them by another one.
+func (p *plan) skew(r *rand.Rand) time.Duration {
+	if p.steady || p.mood == gentle || r.IntN(4) > 0 {
+		return 0
+	}
+	return time.Duration(r.Int64N(int64(2*skewMost))) - skewMost
 }
 
 func pick[T any](r *rand.Rand, from []T, weight func(T) int) T {
