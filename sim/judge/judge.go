@@ -336,7 +336,7 @@ func (k *court) order() {
 		case l == nil:
 		case k.Promise.Order == BySequence && s.ID == l.ID:
 			k.v.find(&k.v.Duplicated, "C2: record %d is a copy of record %d (%s), and both came out", s.Number, l.Number, s.ID)
-		case k.before(s, l) && !k.takenBack(l, i):
+		case k.before(s, l) && !k.takenBack(s, l, i):
 			k.v.find(&k.v.Misordered, "C3: key %s: record %d (%s, sequence %d, event %d) came out behind record %d (%s, sequence %d, event %d)",
 				s.Key, s.Number, s.ID, s.Sequence, s.Event, l.Number, l.ID, l.Sequence, l.Event)
 		}
@@ -344,12 +344,16 @@ func (k *court) order() {
 	}
 }
 
-// takenBack says that l, which came out too early, comes out again after output i. Where delivery is at least once, a
-// decision by the clock (a gap is over, a partition is idle) shows before it is committed; after a crash it is made anew,
-// and everything behind it comes out again in the order that holds.
-func (k *court) takenBack(l *Sent, i int) bool {
-	return !k.Promise.Once && !k.Promise.Gapless && k.Promise.Order != AsSent &&
-		slices.ContainsFunc(k.Seen[i:], func(o Seen) bool { return o.Number == l.Number })
+// takenBack says that s came out behind l by a decision that does not hold: l, which was too early, comes out again after
+// output i, or s, which was too late, is a dead letter. Where delivery is at least once, a decision by the clock (a gap is
+// over, a partition is idle) shows before it is committed. After a crash it is made anew, and everything behind it comes
+// out again in the order that holds; and a worker that was replaced meanwhile shows its own.
+func (k *court) takenBack(s, l *Sent, i int) bool {
+	if k.Promise.Once || k.Promise.Gapless || k.Promise.Order == AsSent {
+		return false
+	}
+	_, late := k.dead[place{s.Partition, s.Offset}]
+	return late || slices.ContainsFunc(k.Seen[i:], func(o Seen) bool { return o.Number == l.Number })
 }
 
 // before says that s should have come out before l, or not at all.

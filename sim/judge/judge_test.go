@@ -88,6 +88,7 @@ func TestEachViolationIsFound(t *testing.T) {
 		{"a gap that ended is a dead letter", Case{Promise: gaps, Sent: mixed, Seen: seen(mixed, 0, 2, 3), Dead: []Dead{{Offset: 1, Reason: "late"}}, Commits: committed(4)}, Verdict{}, ""},
 		{"C3 event time descends", Case{Promise: Promise{Once: true, Order: ByTime}, Sent: mixed, Seen: seen(mixed, 0, 1, 2, 3), Commits: committed(4)}, Verdict{Misordered: 1}, "C3"},
 		{"a decision by the clock is taken back", Case{Promise: Promise{Order: BySequence}, Sent: mixed, Seen: seen(mixed, 0, 1, 0, 2, 3), Troubles: fault, Commits: committed(4)}, Verdict{Repeated: 1}, ""},
+		{"a replaced worker lets go what is late by now", Case{Promise: Promise{Order: BySequence}, Sent: mixed, Seen: seen(mixed, 0, 1, 2, 3), Dead: []Dead{{Offset: 1, Reason: "late"}}, Troubles: fault, Commits: committed(4)}, Verdict{}, ""},
 		{"C3 it is not, where transactions hide it", Case{Promise: gaps, Sent: mixed, Seen: seen(mixed, 0, 1, 0, 2, 3), Commits: committed(4)}, Verdict{Misordered: 1, Duplicated: 1}, "C3"},
 
 		{"C4 altered", Case{Promise: Promise{Once: true}, Sent: plain, Seen: altered(seen(plain, 0, 1, 2, 3), "other"), Commits: committed(4)}, Verdict{Altered: 1}, "C4"},
