@@ -232,6 +232,21 @@ func excused(f *ast.FuncDecl) bool {
 	return f.Doc != nil && slices.ContainsFunc(f.Doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, largeDirective) })
 }
 
+func TestDecisionsHaveNumbersOfTheirOwn(t *testing.T) {
+	notes, err := filepath.Glob("../../docs/decisions/*.md")
+	if err != nil || len(notes) == 0 {
+		t.Fatalf("%d decisions, %v", len(notes), err)
+	}
+	seen := map[string]string{}
+	for _, n := range notes {
+		number, _, _ := strings.Cut(filepath.Base(n), "-")
+		if other := seen[number]; other != "" {
+			t.Errorf("%s and %s have one number: take the next", other, n)
+		}
+		seen[number] = n
+	}
+}
+
 func TestTestsDoNotSleepNorSkip(t *testing.T) {
 	for _, s := range sources(t) {
 		if !s.test {
