@@ -76,7 +76,7 @@ func digestOf(list ...*config.TLS) string {
 		}
 		for _, name := range []string{t.CAFile, t.CertFile, t.KeyFile} {
 			text, _ := os.ReadFile(name) //nolint:errcheck // whoever uses the file says what is wrong with it
-			fmt.Fprintf(h, "%d:%s", len(text), text)
+			_, _ = fmt.Fprintf(h, "%d:%s", len(text), text)
 		}
 	}
 	return string(h.Sum(nil))

@@ -79,7 +79,7 @@ func contents(files []string) string {
 			_, err = io.Copy(one, io.LimitReader(f, watchedBytes))
 			_ = f.Close()
 		}
-		fmt.Fprintf(all, "%q %x %t\n", name, one.Sum(nil), err == nil)
+		_, _ = fmt.Fprintf(all, "%q %x %t\n", name, one.Sum(nil), err == nil)
 	}
 	return string(all.Sum(nil))
 }

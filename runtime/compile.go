@@ -85,7 +85,7 @@ func (c *complaint) String() string { return escape(bytes.TrimSpace(c.text), com
 // into a folder, within so many seconds of processor time and bytes of memory. It returns the exit code.
 func CompileModule(ctx context.Context, args []string, r io.Reader, stderr io.Writer) int {
 	if err := compileAlone(ctx, args, r); err != nil {
-		fmt.Fprintln(stderr, err)
+		_, _ = fmt.Fprintln(stderr, err)
 		return 1
 	}
 	return 0

@@ -301,8 +301,8 @@ func (p *process) drain() error {
 }
 
 func (p *process) end() {
-	_ = p.cmd.Process.Kill() //nolint:errcheck // it may have ended
-	<-p.done
+	_ = p.cmd.Process.Kill() // it may have ended
+	<-p.done                 //nolint:errcheck // it was killed: how it ended says nothing
 }
 
 // await looks until is says so; what tells what is missing.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -48,7 +47,7 @@ func running(t *testing.T, yaml string, records ...devstack.Record) (*daemon.Dae
 			t.Errorf("closing: %v", err)
 		}
 	})
-	if _, err := devstack.Feed(t.Context(), stack.Brokers(), []string{"orders"}, iter.Seq[devstack.Record](slices.Values(records)), 0); err != nil {
+	if _, err := devstack.Feed(t.Context(), stack.Brokers(), []string{"orders"}, slices.Values(records), 0); err != nil {
 		t.Fatal(err)
 	}
 	limit := time.After(time.Minute)

@@ -184,7 +184,7 @@ func (r *reader) sum() string {
 	}
 	list := sha256.New()
 	for _, name := range names {
-		fmt.Fprintf(list, "%x  %s\n", r.digests[name], name)
+		_, _ = fmt.Fprintf(list, "%x  %s\n", r.digests[name], name)
 	}
 	return hex.EncodeToString(list.Sum(nil))
 }

@@ -66,16 +66,15 @@ type piece struct {
 
 // scan reads one body.
 type scan struct {
-	m        *Module
-	r        *reader
-	b        *body
-	control  []frame
-	pieces   []piece
-	height   int // of the operand stack
-	highest  int
-	targets  int
-	joins    int
-	declared int // imported functions and those with types: what may be called
+	m       *Module
+	r       *reader
+	b       *body
+	control []frame
+	pieces  []piece
+	height  int // of the operand stack
+	highest int
+	targets int
+	joins   int
 }
 
 // readBody reads and checks one function.

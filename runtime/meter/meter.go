@@ -108,8 +108,6 @@ func (k Kind) String() string { return [...]string{"function", "table", "memory"
 // Signature is the type of a function: value types as the format writes them.
 type Signature struct{ Params, Results []byte }
 
-func (s Signature) key() string { return string(s.Params) + ":" + string(s.Results) }
-
 // Import is what a module wants from its host.
 type Import struct {
 	Module, Name string

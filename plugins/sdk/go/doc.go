@@ -105,6 +105,15 @@ func ParseStart(start []byte) (s Start, err error) {
 	return s, nil
 }
 
+// Init hands the start message to what Configure has set, and answers as sp_init: 0 is ready.
+func Init(start []byte, report func(i int, text string)) int32 {
+	if err := configure(start); err != nil {
+		report(-1, err.Error())
+		return 1
+	}
+	return 0
+}
+
 // Process answers an input batch in place, with outputs in answer; report gets the text of failures.
 func Process(buf []byte, answer *abi.Answer, report func(i int, text string)) error {
 	in, err := abi.ParseInput(buf)

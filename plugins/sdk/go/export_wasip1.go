@@ -43,11 +43,7 @@ func spAlloc(n uint32) uint32 {
 
 //go:wasmexport sp_init
 func spInit(_, n uint32) int32 {
-	if err := configure(append([]byte(nil), arena[:n]...)); err != nil {
-		report(-1, err.Error())
-		return 1
-	}
-	return 0
+	return Init(append([]byte(nil), arena[:n]...), report)
 }
 
 //go:wasmexport sp_process

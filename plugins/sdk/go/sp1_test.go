@@ -82,3 +82,16 @@ func TestParseStart(t *testing.T) {
 		t.Error("half an object is read")
 	}
 }
+
+func TestAConfigurationCanBeRefused(t *testing.T) {
+	t.Cleanup(func() { Configure(func([]byte) error { return nil }) })
+	said := ""
+	say := func(_ int, text string) { said = text }
+	if Init([]byte("{}"), say) != 0 {
+		t.Error("a plugin without a configuration does not start")
+	}
+	Configure(func(start []byte) error { return errors.New("not " + string(start)) })
+	if Init([]byte("{}"), say) == 0 || said != "not {}" {
+		t.Errorf("it starts, or says %q", said)
+	}
+}
