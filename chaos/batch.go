@@ -120,6 +120,9 @@ func (r Report) keep(dir string) error {
 		return fmt.Errorf("writing a report as JSON: %w", err)
 	}
 	name := fmt.Sprintf("%s-%s-%s-%d.json", r.Date, r.Delivery, r.Scenario, r.Seed)
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // results are for everybody
+		return fmt.Errorf("keeping a report: %w", err)
+	}
 	if err := os.WriteFile(filepath.Join(dir, name), append(raw, '\n'), 0o644); err != nil { //nolint:gosec // results are for everybody
 		return fmt.Errorf("keeping a report: %w", err)
 	}

@@ -121,3 +121,13 @@ func TestAFaultBeforeTheOutputHasRecoveredExcusesLonger(t *testing.T) {
 		}
 	}
 }
+
+func TestAReportIsKeptInAFolderThatIsMadeForIt(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "results")
+	if err := (Report{Date: "2026-01-01", Delivery: "at_least_once", Scenario: "kill", Seed: 1}).keep(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "2026-01-01-at_least_once-kill-1.json")); err != nil {
+		t.Error(err)
+	}
+}
