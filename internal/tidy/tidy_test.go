@@ -1,12 +1,14 @@
 package tidy
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -230,6 +232,49 @@ func TestFilesAndFunctionsArePages(t *testing.T) {
 
 func excused(f *ast.FuncDecl) bool {
 	return f.Doc != nil && slices.ContainsFunc(f.Doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, largeDirective) })
+}
+
+func TestGuaranteesNameTestsThatThereAre(t *testing.T) {
+	text, err := os.ReadFile("../../docs/GUARANTEES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	err = filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error { // also what only a build tag compiles
+		if err != nil || d.IsDir() && d.Name() == "node_modules" {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok {
+				there[f.Name.Name] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		named := 0
+		for _, word := range strings.Split(line, "`") {
+			if strings.HasPrefix(word, "Test") {
+				named++
+				if !there[word] {
+					t.Errorf("there is no %s, which is to uphold: %.120s", word, line)
+				}
+			}
+		}
+		if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| promise ") && named == 0 {
+			t.Errorf("no test upholds: %.120s", line)
+		}
+	}
 }
 
 func TestDecisionsHaveNumbersOfTheirOwn(t *testing.T) {
