@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"time"
 
 	"github.com/streamproc/streamproc/bench/bid"
+	"github.com/streamproc/streamproc/internal/provenance"
 )
 
 // Run measures every scenario and reports. It starts processes and has ended them all when it returns. An unsound result,
@@ -20,7 +18,7 @@ func Run(ctx context.Context, o Options) (_ Report, err error) {
 	if err := o.complete(); err != nil {
 		return Report{}, err
 	}
-	b := bench{Options: o, report: Report{Machine: machine(), Commit: commit(ctx)}}
+	b := bench{Options: o, report: Report{Machine: provenance.Machine(), Commit: provenance.Commit(ctx)}}
 	defer func() { err = errors.Join(err, b.close()) }()
 	if err := b.open(ctx); err != nil {
 		return Report{}, err
@@ -173,24 +171,4 @@ func (b *bench) turn(ctx context.Context, st *stage, scenario, in string, rep in
 	}
 	fmt.Fprintf(b.Talk, "%s %s %d: %.2f CPU-s per million, %.0f records/s\n", scenario, who, rep, r.CPU, r.RecordsPerSecond)
 	return r, err
-}
-
-func machine() string {
-	model := runtime.GOARCH
-	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		if _, rest, ok := strings.Cut(string(info), "model name"); ok {
-			line, _, _ := strings.Cut(rest, "\n")
-			model = strings.TrimSpace(strings.TrimLeft(line, "\t :"))
-		}
-	}
-	return fmt.Sprintf("%s, %d cores, %s, %s", model, runtime.NumCPU(), runtime.GOOS, runtime.Version())
-}
-
-// commit is that of the source around the working directory, "unknown" outside of one.
-func commit(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
 }

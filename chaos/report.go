@@ -1,12 +1,6 @@
 package chaos
 
 import (
-	"context"
-	"fmt"
-	"os"
-	"os/exec"
-	"runtime"
-	"strings"
 	"time"
 
 	"github.com/streamproc/streamproc/chaos/judge"
@@ -116,23 +110,3 @@ func excuses(faults []Happened) (list []judge.Excuse) {
 func (h Happened) over() time.Time { return later(h.End.Add(aftermath), h.Recovered.Add(time.Second)) }
 
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
-
-func machine() string {
-	model := runtime.GOARCH
-	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		if _, rest, ok := strings.Cut(string(raw), "model name"); ok {
-			line, _, _ := strings.Cut(rest, "\n")
-			model = strings.TrimSpace(strings.TrimLeft(line, "\t :"))
-		}
-	}
-	return fmt.Sprintf("%s, %d cores, %s, %s", model, runtime.NumCPU(), runtime.GOOS, runtime.Version())
-}
-
-// commit is that of the source around the working directory, "unknown" outside of one.
-func commit(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
-}

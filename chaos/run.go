@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/streamproc/streamproc/internal/provenance"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
@@ -50,7 +51,7 @@ func Run(ctx context.Context, s Scenario, o Options) (Report, error) {
 	s.complete()
 	r := &run{Scenario: s, Options: o, rig: &rig{Servers: o.Servers, binary: o.Binary, dir: o.Dir}}
 	begin := time.Now()
-	r.report = Report{Scenario: s.Name, Seed: s.Load.Seed, Machine: machine(), Commit: commit(ctx), Delivery: s.Delivery,
+	r.report = Report{Scenario: s.Name, Seed: s.Load.Seed, Machine: provenance.Machine(), Commit: provenance.Commit(ctx), Delivery: s.Delivery,
 		Brokers: len(o.Servers.Brokers), Redis: s.RedisArgs, Pipelines: s.Pipelines, Rate: s.Rate, Load: s.Load, Date: begin.UTC().Format(time.DateOnly)}
 	cl, err := kgo.NewClient(kgo.SeedBrokers(o.Servers.Brokers...))
 	if err != nil {
