@@ -185,6 +185,28 @@ func (r *rig) feed(rs []*kgo.Record) {
 	}
 }
 
+// awaitCommit waits until the group has committed something of every partition of the input.
+func (r *rig) awaitCommit() {
+	r.t.Helper()
+	group, adm := strings.TrimSuffix(r.in, ".in"), kadm.NewClient(r.cl)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(30 * time.Second); ; {
+		offsets, err := adm.FetchOffsets(r.t.Context(), group)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if len(offsets[r.in]) == 4 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			r.t.Fatalf("group %s has committed %d of 4 partitions", group, len(offsets[r.in]))
+		}
+	}
+}
+
 // read follows a topic until enough says so.
 func (r *rig) read(topic string, limit time.Duration, enough func(*kgo.Record) bool) {
 	r.t.Helper()
