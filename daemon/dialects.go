@@ -3,6 +3,7 @@ package daemon
 import (
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/compat/command"
+	"github.com/streamproc/streamproc/runtime/compat/connect"
 	"github.com/streamproc/streamproc/runtime/compat/fluvio"
 	"github.com/streamproc/streamproc/runtime/compat/redpanda"
 	"github.com/streamproc/streamproc/runtime/js"
@@ -10,5 +11,5 @@ import (
 
 // Dialects are the ABIs that plugins may speak beside sp1.
 func Dialects() []runtime.Dialect {
-	return []runtime.Dialect{&js.Script{}, redpanda.Dialect{}, fluvio.Dialect{}, command.Dialect{}, command.Dialect{PerBatch: true}}
+	return []runtime.Dialect{&js.Script{}, redpanda.Dialect{}, fluvio.Dialect{}, connect.Dialect{}, command.Dialect{}, command.Dialect{PerBatch: true}}
 }

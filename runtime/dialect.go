@@ -115,6 +115,25 @@ func (h *Host) Config() json.RawMessage {
 	return h.guest.plugin.userConfig
 }
 
+// Settings are the configuration as names and texts. What is no text is its JSON.
+func (h *Host) Settings() (map[string]string, error) {
+	var config map[string]json.RawMessage
+	if err := json.Unmarshal(h.Config(), &config); err != nil {
+		return nil, err
+	}
+	settings := make(map[string]string, len(config))
+	for name, value := range config {
+		text := string(value)
+		if value[0] == '"' {
+			if err := json.Unmarshal(value, &text); err != nil {
+				return nil, err
+			}
+		}
+		settings[name] = text
+	}
+	return settings, nil
+}
+
 // Topics are the input topics.
 func (h *Host) Topics() []string { return h.guest.plugin.topicNames }
 
@@ -210,6 +229,19 @@ func (rt *Runtime) checkDialect(d Dialect, m *meter.Module) error {
 		return fmt.Errorf("as a module for %s: %w", d.Name(), err)
 	}
 	return d.Check(m)
+}
+
+// CheckExport says what is wrong with a function that a module exports: that it has other types, which are written as in a
+// HostFunction, or that it is wanted and not there.
+func CheckExport(m *meter.Module, name, types string, wanted bool) error {
+	t, ok := m.Exported(name)
+	switch want := sig(types); {
+	case !ok && wanted:
+		return fmt.Errorf("this module does not export %s", name)
+	case ok && !signatureOf(t).equal(want):
+		return fmt.Errorf("the export %s is %s, it must be %s", name, signatureOf(t), want)
+	}
+	return nil
 }
 
 // foreign are the functions of a dialect as host functions of ours.

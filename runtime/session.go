@@ -78,7 +78,7 @@ func (c *Call) Copy(b []byte) []byte {
 		return nil
 	}
 	g := c.guest
-	if cap(g.bytes)-len(g.bytes) < len(b) {
+	if g.bytes == nil || cap(g.bytes)-len(g.bytes) < len(b) { // a cut of nil would be null, where b is only empty
 		g.bytes = make([]byte, 0, max(len(b), min(batchLimitBytes/4, len(b)*(len(g.results)-c.lo))))
 	}
 	at := len(g.bytes)

@@ -19,6 +19,19 @@ var guests = "testdata/"
 
 func start(t *testing.T, module string, mode runtime.Mode, config string) (*runtime.Guest, error) {
 	t.Helper()
+	p, err := load(t, module, config)
+	if err != nil {
+		return nil, err
+	}
+	g, err := p.NewGuest(t.Context(), mode, "step", runtime.Events{})
+	if err == nil {
+		t.Cleanup(func() { g.Close(context.Background()) })
+	}
+	return g, err
+}
+
+func load(t *testing.T, module, config string) (*runtime.Plugin, error) {
+	t.Helper()
 	wasm, err := os.ReadFile(guests + module + ".wasm")
 	if err != nil {
 		t.Fatal(err)
@@ -28,15 +41,7 @@ func start(t *testing.T, module string, mode runtime.Mode, config string) (*runt
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { rt.Close(context.Background()) })
-	p, err := rt.Load(t.Context(), runtime.Source{Name: module, Bytes: wasm, Config: json.RawMessage(config)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := p.NewGuest(t.Context(), mode, "step", runtime.Events{})
-	if err == nil {
-		t.Cleanup(func() { g.Close(context.Background()) })
-	}
-	return g, err
+	return rt.Load(t.Context(), runtime.Source{Name: module, Bytes: wasm, Config: json.RawMessage(config)})
 }
 
 func guest(t *testing.T, module string) *runtime.Guest {
@@ -113,6 +118,12 @@ func TestAnAggregateGoesOnInEachPartition(t *testing.T) {
 	b.Records[2].Origin.ID = 1
 	check(t, g, b, "k0=a", "k1=ab", "k2=x", "k3=abc")
 	check(t, g, batchOf("d", "panic", "e", "error", "f"), "k0=abcd", "!trap", "k2=abcde", "!error as it was told", "k4=abcdef")
+}
+
+func TestExportsOfOtherTypesAreRefused(t *testing.T) {
+	if _, err := load(t, "odd", ""); err == nil || !strings.Contains(err.Error(), "the export alloc is (i32) -> (), it must be (i32) -> (i32)") {
+		t.Errorf("error is %v", err)
+	}
 }
 
 func TestTheWireIsAsOfVersion22(t *testing.T) {
