@@ -18,7 +18,7 @@ type Dialect interface {
 	Name() string
 	// Speaks says, by imports and exports alone, whether a module is meant for this ABI.
 	Speaks(m *meter.Module) bool
-	// Check says what such a module lacks. That its imports are known is checked already.
+	// Check says what such a module lacks, or wants and does not get. That its imports are known is checked after it.
 	Check(m *meter.Module) error
 	// Functions are what it offers to its guests besides WASI. Their names must not clash with those of another dialect.
 	Functions() []HostFunction
@@ -183,6 +183,9 @@ func (h *Host) Kept() any { return h.guest.kept }
 // Context returns ctx with the guest in it, for calls of the instance's functions.
 func (h *Host) Context(ctx context.Context) context.Context { return h.guest.context(ctx) }
 
+// Charge lets the guest pay for so many bytes that the host copies or clears for it.
+func (h *Host) Charge(bytes int) { h.guest.charge(bytes, costBytesShift) }
+
 // CountCall counts one call of a host function against the limit of the records at hand.
 func (h *Host) CountCall() { h.guest.countHostCall() }
 
@@ -224,11 +227,14 @@ func (rt *Runtime) abis() []string {
 
 // checkDialect compares a module with the dialect it is said to speak.
 func (rt *Runtime) checkDialect(d Dialect, m *meter.Module) error {
+	if err := d.Check(m); err != nil {
+		return err
+	}
 	known := append(wasiFunctions[:len(wasiFunctions):len(wasiFunctions)], foreign(d)...)
 	if err := checkBorder(m, known); err != nil {
 		return fmt.Errorf("as a module for %s: %w", d.Name(), err)
 	}
-	return d.Check(m)
+	return nil
 }
 
 // CheckExport says what is wrong with a function that a module exports: that it has other types, which are written as in a
