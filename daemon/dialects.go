@@ -4,6 +4,7 @@ import (
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/compat/command"
 	"github.com/streamproc/streamproc/runtime/compat/connect"
+	"github.com/streamproc/streamproc/runtime/compat/extism"
 	"github.com/streamproc/streamproc/runtime/compat/fluvio"
 	"github.com/streamproc/streamproc/runtime/compat/redpanda"
 	"github.com/streamproc/streamproc/runtime/js"
@@ -11,5 +12,5 @@ import (
 
 // Dialects are the ABIs that plugins may speak beside sp1.
 func Dialects() []runtime.Dialect {
-	return []runtime.Dialect{&js.Script{}, redpanda.Dialect{}, fluvio.Dialect{}, connect.Dialect{}, command.Dialect{}, command.Dialect{PerBatch: true}}
+	return []runtime.Dialect{&js.Script{}, redpanda.Dialect{}, fluvio.Dialect{}, connect.Dialect{}, extism.Dialect{}, command.Dialect{}, command.Dialect{PerBatch: true}}
 }
