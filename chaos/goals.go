@@ -102,18 +102,20 @@ func (g *Goals) verdicts(runs []Report) {
 	}{{"lost", lost}, {"duplicated", twice}, {"misordered", misordered}, {"spoilt", spoilt}} {
 		g.add(n.what, "0", fmt.Sprint(n.n), n.n == 0)
 	}
-	g.add("unsound runs", "none", list(unsound), len(unsound) == 0)
+	g.add("unsound runs", "none", names(unsound), len(unsound) == 0)
 	xs, crowded, unfed := measured(faults)
 	p99 := quantile(xs, 0.99)
 	g.add("99 % of recoveries", fmt.Sprintf("< %v", recoveryGoal), fmt.Sprintf("%.1f s (of %d faults; %d crowded, %d at the end)", p99, len(xs), crowded, unfed),
 		len(xs) > 0 && p99 < recoveryGoal.Seconds())
-	g.add("Redis beyond its bound", "in no run", list(large), len(large) == 0)
-	g.add("lag 0 after the faults", fmt.Sprintf("≤ %v in each run", caughtUpGoal), fmt.Sprintf("%.1f s at most; too late %s", worst.CaughtUp, list(slow)), len(slow) == 0)
+	g.add("Redis beyond its bound", "in no run", names(large), len(large) == 0)
+	g.add("lag 0 after the faults", fmt.Sprintf("≤ %v in each run", caughtUpGoal), fmt.Sprintf("%.1f s at most; too late: %s", worst.CaughtUp, names(slow)), len(slow) == 0)
 }
 
 func (r Report) redisBounded() bool { return r.RedisPeak <= r.RedisBound }
 
 func (r Report) caughtUpInTime() bool { return r.CaughtUp <= caughtUpGoal.Seconds() }
+
+func names(scenarios []string) string { return cmp.Or(strings.Join(scenarios, ", "), "none") }
 
 // beyond names the goals of its own that a run misses. With few faults, the 99th percentile is the largest.
 func (r Report) beyond() (goals []string) {

@@ -25,9 +25,9 @@ var Kinds = []Kind{
 		return s.with(scale, Times(14, Freeze(9*time.Second, 18*time.Second)), Times(16, FreezeTwo(9*time.Second, 16*time.Second)), Times(4, Freeze(60*time.Second, 0)))
 	}},
 	{"brokers", "three brokers: SIGKILL, restart, SIGSTOP, leaders move, partitions added and written to; and kills", func(seed uint64, scale float64) Scenario {
-		s := plain("brokers", seed, 2_200_000, 3500, scale)
+		s := plain("brokers", seed, 2_500_000, 3500, scale)
 		s.Instances, s.Brokers, s.Load.Grown = 2, 3, s.Load.IDs/2
-		return s.with(scale, Times(18, KillBroker()), Times(2, RestartBroker()), Times(3, FreezeBroker()), Times(4, MoveLeaders()), Times(6, Kill())).
+		return s.with(scale, Times(22, KillBroker()), Times(2, RestartBroker()), Times(3, FreezeBroker()), Times(4, MoveLeaders()), Times(6, Kill())).
 			at(beforeGrown, AddPartitions())
 	}},
 	{"storm", "all of it, with two pipelines in three instances", func(seed uint64, scale float64) Scenario {

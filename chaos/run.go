@@ -217,7 +217,7 @@ func (r *run) happen(ctx context.Context, e Event, rng *rand.Rand) error {
 const (
 	calmLimit = 45 * time.Second       // a fault from which the output has not recovered by then counts as one that took so long
 	calmAfter = 700 * time.Millisecond // the output flows so long again before the next fault
-	fresh     = 300 * time.Millisecond // every partition has spoken so shortly before
+	fresh     = time.Second            // every partition has spoken so shortly before
 )
 
 // calm waits until the output has recovered from the last fault, so that the next has the time to itself, and then for a moment
@@ -340,7 +340,7 @@ func (r *run) finish(begin time.Time) {
 }
 
 // silenceBefore is how long before the next fault a silence must have begun to belong to this one.
-const silenceBefore = 500 * time.Millisecond
+const silenceBefore = fresh + 200*time.Millisecond
 
 // measure says how the output took each fault: how long one partition was silent, from the breaking and from the mending.
 // What a fault does may begin only when a session has timed out.
