@@ -112,6 +112,28 @@ func TestMapsOfTheSDKRunUnchanged(t *testing.T) {
 	}
 }
 
+func TestAPanicIsFoundInFewCalls(t *testing.T) {
+	p, err := load(t, "map", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	traps := 0
+	g, err := p.NewGuest(t.Context(), runtime.Transform, "step", runtime.Events{Trap: func(stream.Reason) { traps++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close(context.Background())
+	values, want := make([]string, 90), make([]string, 90)
+	for i := range values {
+		values[i], want[i] = "a", fmt.Sprint("k", i, "=A")
+	}
+	values[80], want[80] = "panic", "!trap"
+	check(t, g, batchOf(values...), want...)
+	if traps > 8 { // the logarithm of 90, and once more alone
+		t.Errorf("%d calls trapped", traps)
+	}
+}
+
 func TestAnAggregateGoesOnInEachPartition(t *testing.T) {
 	g := guest(t, "aggregate")
 	b := batchOf("a", "b", "x", "c")
