@@ -213,7 +213,7 @@ func signature(to *string) value {
 }
 
 func abi(to *string) value {
-	return word(to, "sp1", "redpanda", "fluvio", "connect", "extism", "command", "command-batch").unset("as its imports and exports say")
+	return word(to, "sp1", "redpanda", "fluvio", "connect", "extism", "conduit", "command", "command-batch").unset("as its imports and exports say")
 }
 
 func digest(to *string) value {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/compat/command"
+	"github.com/streamproc/streamproc/runtime/compat/conduit"
 	"github.com/streamproc/streamproc/runtime/compat/connect"
 	"github.com/streamproc/streamproc/runtime/compat/extism"
 	"github.com/streamproc/streamproc/runtime/compat/fluvio"
@@ -12,5 +13,6 @@ import (
 
 // Dialects are the ABIs that plugins may speak beside sp1.
 func Dialects() []runtime.Dialect {
-	return []runtime.Dialect{&js.Script{}, redpanda.Dialect{}, fluvio.Dialect{}, connect.Dialect{}, extism.Dialect{}, command.Dialect{}, command.Dialect{PerBatch: true}}
+	return []runtime.Dialect{&js.Script{}, redpanda.Dialect{}, fluvio.Dialect{}, connect.Dialect{}, extism.Dialect{}, conduit.Dialect{},
+		command.Dialect{}, command.Dialect{PerBatch: true}}
 }
