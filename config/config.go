@@ -169,10 +169,11 @@ type Filter struct {
 
 // PluginUse is a plugin with the configuration that it is given, as JSON, and the sinks that it may write to by name.
 type PluginUse struct {
-	Plugin  *Plugin
-	Config  []byte
-	Outputs []*Sink
-	Shadow  float64 // share of the records on which a new one runs beside the old one first; 0: none
+	Plugin   *Plugin
+	Config   []byte
+	Outputs  []*Sink
+	LookBack int64   // how many offsets before a record its answer may rest on; 0: none
+	Shadow   float64 // share of the records on which a new one runs beside the old one first; 0: none
 }
 
 // Dedup drops what has been there before.

@@ -39,6 +39,9 @@ func (r *pipelineReader) step(into *[]Step, top bool) value {
 		if s.OnError == "retry" && (s.Dedup != nil || s.Reorder != nil || s.Route != nil) {
 			a.fail(conflict, "use dlq, drop, pass or stop", "only filter and transform can try a record again: the others would give the same answer")
 		}
+		if u := s.plugin(); u != nil && u.LookBack > 0 {
+			checkLookBack(a, &s, top)
+		}
 		if s.Name == "" {
 			s.Name = fmt.Sprintf("%s-%d", s.Verb(), len(*into)+1)
 		}
@@ -47,6 +50,26 @@ func (r *pipelineReader) step(into *[]Step, top bool) value {
 		}
 		*into = append(*into, s)
 	})
+}
+
+// plugin is what a step uses, or nil.
+func (s *Step) plugin() *PluginUse {
+	if s.Filter != nil {
+		return s.Filter.Plugin
+	}
+	return s.Transform
+}
+
+// checkLookBack refuses what would give a plugin that looks back other records than those of the log, once each and in order.
+func checkLookBack(a at, s *Step, top bool) {
+	switch {
+	case !top:
+		a.fail(conflict, "move it before the route", "a step with look_back cannot stand in a branch of a route, which sees some of the records")
+	case s.OnError == "retry":
+		a.fail(conflict, "use dlq, drop, pass or stop", "a step with look_back cannot try a record again: it has seen later ones")
+	case s.plugin().Shadow > 0:
+		a.fail(conflict, "leave shadow out", "a plugin with look_back cannot be tried in the shadow, which sees some of the records")
+	}
 }
 
 func misplaced(verb string) value {
@@ -95,6 +118,7 @@ func (r *pipelineReader) use(u *PluginUse) value {
 			{name: "wasm", doc: "A module that has no name.", value: file(&own.Wasm).then(named)},
 			{name: "js", doc: "A script that has no name, in TypeScript or JavaScript. It imports files of its own folder only.", value: file(&own.JS).then(named)},
 			{name: "config", doc: "What the plugin is given when it starts, as JSON.", value: anything(&u.Config)},
+			{name: "look_back", doc: "How many offsets back in its partition the plugin may remember. After a crash, a move to another worker or a trap it is given those records again, without any effect. Only before dedup and reorder.", value: count(&u.LookBack, 1, 10_000).unset("none: its memory is not relied on")},
 			{name: "shadow", doc: "At a reload, a new plugin first runs on this share of the records beside the old one, without any effect; if more than 1% come out otherwise, the reload is refused.", value: share(&u.Shadow)},
 			{name: "outputs", doc: "The sinks that the plugin may write to by name, beside its step's own output.", value: list(func() value {
 				return r.toSink(&sink).then(func(at) { u.Outputs = append(u.Outputs, sink) })

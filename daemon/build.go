@@ -24,12 +24,13 @@ import (
 
 // Who plays which part.
 var (
-	_ pipeline.Client    = (*kafka.Client)(nil)
-	_ pipeline.Step      = (*runtime.Guest)(nil)
-	_ pipeline.Stateful  = (*dedup.Step)(nil)
-	_ pipeline.Deriver   = deduper{}
-	_ pipeline.Predicate = (*expr.Predicate)(nil)
-	_ dedup.Store        = (*redisstate.Space)(nil)
+	_ pipeline.Client     = (*kafka.Client)(nil)
+	_ pipeline.Step       = (*runtime.Guest)(nil)
+	_ pipeline.Rememberer = (*runtime.Guest)(nil)
+	_ pipeline.Stateful   = (*dedup.Step)(nil)
+	_ pipeline.Deriver    = deduper{}
+	_ pipeline.Predicate  = (*expr.Predicate)(nil)
+	_ dedup.Store         = (*redisstate.Space)(nil)
 )
 
 // deduper lets the flow derive verdicts without the step's store.
@@ -241,7 +242,7 @@ func (b *builder) loadSteps(ctx context.Context, steps []config.Step) error {
 func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse) error {
 	c := use.Plugin
 	s := runtime.Source{Name: c.Name, SHA256: c.SHA256, Config: use.Config, Topics: b.cfg.Source.Topics, ABI: c.ABI,
-		Limits: limitsOf(c.Limits), Capabilities: c.Capabilities, Logger: b.log}
+		Limits: limitsOf(c.Limits), Capabilities: c.Capabilities, LookBack: use.LookBack, Logger: b.log}
 	for _, sink := range use.Outputs {
 		s.Outputs = append(s.Outputs, runtime.Output{Name: sink.Name, Sink: b.numbers[sink]})
 	}
@@ -353,6 +354,9 @@ func (b *builder) guest(ctx context.Context, name string, mode runtime.Mode, use
 		return nil, err
 	}
 	*guests = append(*guests, guest{g, ended})
+	if use.LookBack > 0 {
+		return &pipeline.LookBack{Rememberer: g, Offsets: use.LookBack}, nil
+	}
 	return &shadowed{g, b.trials[name]}, nil
 }
 

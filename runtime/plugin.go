@@ -29,6 +29,7 @@ type Source struct {
 	Dialect Dialect      // what the module speaks; nil: what its imports and exports say
 	ABI     string       // name of the dialect, where the module could be of several
 
+	LookBack     int64    // how many offsets its answer may rest on besides the record's own, and how far back it is given records again; 0: none
 	Capabilities []string // what the guest is given of the world; "clock" is all there is
 }
 
@@ -132,7 +133,8 @@ func configFor(s Source) ([]byte, error) {
 		Topics  []string        `json:"topics"`
 		Outputs []string        `json:"outputs"`
 		Metrics []string        `json:"metrics"`
-	}{s.Name, s.Config, append([]string{}, s.Topics...), []string{}, append([]string{}, s.Metrics...)}
+		Back    int64           `json:"look_back,omitempty"`
+	}{s.Name, s.Config, append([]string{}, s.Topics...), []string{}, append([]string{}, s.Metrics...), s.LookBack}
 	if len(s.Config) == 0 {
 		doc.Config = json.RawMessage("{}")
 	}

@@ -38,10 +38,13 @@ type Plugin struct {
 	plugin  *runtime.Plugin
 }
 
+// lookBack is as much as a pipeline may grant: a plugin that remembers may rest on all that it is tried with.
+const lookBack = 10_000
+
 // Open loads a module, or a script by its ending (.ts, .js, .mts, .mjs).
 func Open(ctx context.Context, file string, o Options) (_ *Plugin, err error) {
 	p := &Plugin{File: file, Limits: o.Limits}
-	source := runtime.Source{Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), Config: o.Config, Limits: o.Limits, Topics: []string{"in"}}
+	source := runtime.Source{Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), Config: o.Config, Limits: o.Limits, Topics: []string{"in"}, LookBack: lookBack}
 	if isScript(file) {
 		script, err := js.Compile(file)
 		if err != nil {
@@ -134,12 +137,15 @@ func (p *Plugin) Run(ctx context.Context, records []Record) (lines []Line, err e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, g.Close(ctx)) }()
-	return through(ctx, g, records)
+	return through(ctx, g, records, 0)
 }
 
-// through hands records to a guest in one batch.
-func through(ctx context.Context, g *runtime.Guest, records []Record) (lines []Line, err error) {
-	b := batchOf(records)
+// through hands the records from number lo on, as if they lay there in the log, to a guest in one batch.
+func through(ctx context.Context, g *runtime.Guest, records []Record, lo int) (lines []Line, err error) {
+	b := batchOf(records[lo:])
+	for i := range b.Records {
+		b.Records[i].Origin.Offset += int64(lo)
+	}
 	if err := g.Process(ctx, b); err != nil {
 		return nil, err
 	}
