@@ -198,6 +198,7 @@ type Reorder struct {
 	FirstAny    bool
 	First       int64
 	MaxWait     time.Duration
+	ForgetAfter time.Duration // not below MaxWait
 	MaxBuffered int
 	OnGap       string // skip, dlq or halt
 	Late        string // dlq, drop, pass or side

@@ -163,7 +163,7 @@ func global(to *bool) value {
 
 func (r *pipelineReader) reorder(s *Step) value {
 	o := &Reorder{Store: only(r.cfg.Redis), Key: "key", FirstAny: true, MaxWait: 5 * time.Second, MaxBuffered: 100_000, OnGap: "skip", Late: "dlq",
-		IdleTimeout: time.Minute, MaxFuture: time.Hour, OnStateLoss: "rebuild"}
+		ForgetAfter: 7 * 24 * time.Hour, IdleTimeout: time.Minute, MaxFuture: time.Hour, OnStateLoss: "rebuild"}
 	first := special("count, or any", "0, 1, any", "any", `^any$|`+countPattern, func(a at) {
 		if a.text() != "any" {
 			o.FirstAny, o.First = false, a.count(0, 0, math.MaxInt64)
@@ -178,6 +178,8 @@ func (r *pipelineReader) reorder(s *Step) value {
 			{name: "time", doc: "The event time of a record: milliseconds since 1970, or RFC 3339.", value: r.field(&o.Time)},
 			{name: "first", doc: "The sequence that a new key begins at.", value: first},
 			{name: "max_wait", doc: "How long a record waits for those before it, in the time of the log.", value: duration(&o.MaxWait, time.Millisecond, 30*24*time.Hour)},
+			{name: "forget_after", doc: "How long a key is remembered that does not come, in the time of the log: after twice as long at most, it is a new one. It is not below `max_wait`.",
+				value: duration(&o.ForgetAfter, time.Second, 366*24*time.Hour)},
 			{name: "max_buffered", doc: "The most records that wait in one partition; beyond it the oldest gap ends early.", value: count(&o.MaxBuffered, 1, 10_000_000)},
 			{name: "on_gap", doc: "What to do when max_wait is over: go on (`skip`), send what waited to the dead letters, or halt.", value: word(&o.OnGap, "skip", "dlq", "halt")},
 			{name: "late", doc: "What becomes of a record whose turn has passed.", value: r.side(&o.Late, &o.Side, "dlq", "drop", "pass")},
@@ -187,7 +189,12 @@ func (r *pipelineReader) reorder(s *Step) value {
 			{name: "store", doc: "The Redis that keeps the state.", value: r.store(&o.Store)},
 		}
 	})
-	return object.then(stored(&o.Store)).then(func(at) { s.Reorder = o })
+	return object.then(stored(&o.Store)).then(func(a at) {
+		if s.Reorder = o; o.Sequence != "" && o.ForgetAfter < o.MaxWait {
+			a.fail(conflict, "raise forget_after, or lower max_wait", "forget_after is %s, and max_wait is %s: a key that is waited for may not be forgotten",
+				writtenDuration(o.ForgetAfter), writtenDuration(o.MaxWait))
+		}
+	})
 }
 
 // side is one of several words, or side:SINK.
