@@ -72,6 +72,9 @@ const (
 	turn        = 100 // records at a time
 )
 
+// askEvery is how often the writer tries again what failed: its silence is not to be taken for that of what it feeds.
+const askEvery = 100 * time.Millisecond
+
 // feed writes the load, at a steady rate that does not catch up after an outage.
 func (l *lane) feed(ctx context.Context, brokers []string, rate int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -111,7 +114,8 @@ func (l *lane) feed(ctx context.Context, brokers []string, rate int) error {
 
 func (l *lane) dial(brokers []string) (*kgo.Client, error) {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.DefaultProduceTopic(l.in), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(5*time.Millisecond), kgo.UnknownTopicRetries(-1))
+		kgo.ProducerLinger(5*time.Millisecond), kgo.UnknownTopicRetries(-1),
+		kgo.MetadataMinAge(askEvery), kgo.RetryBackoffFn(func(int) time.Duration { return askEvery }))
 	if err != nil {
 		return nil, fmt.Errorf("making a client of Kafka: %w", err)
 	}

@@ -45,7 +45,7 @@ func StartServers(ctx context.Context, s Scenario) (on Servers, err error) {
 			return on, err
 		}
 	}
-	on.Kafka, err = servers.StartKafka(ctx, servers.KafkaOptions{Brokers: s.Brokers, HeapMB: brokerHeapMB, Proxied: s.Proxied})
+	on.Kafka, err = servers.StartKafka(ctx, servers.KafkaOptions{Brokers: s.Brokers, HeapMB: brokerHeapMB, Proxied: s.Proxied, Properties: brokerSessions})
 	if err != nil {
 		return on, err
 	}
@@ -82,6 +82,9 @@ func (s *Servers) seen() (brokers []string, redis string) {
 
 // brokerHeapMB is enough for a million records, and leaves room for three brokers on a small machine.
 const brokerHeapMB = 300
+
+// brokerSessions are half of Kafka's defaults (METHODOLOGY.md says why).
+var brokerSessions = map[string]string{"broker.session.timeout.ms": "4500", "broker.heartbeat.interval.ms": "1000"}
 
 // Stop ends them.
 func (s *Servers) Stop() error {
