@@ -68,6 +68,8 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 		opts = append(opts, kgo.FetchMaxBytes(int32(group.PollBytes)))
 	}
 	opts = append(append(opts, group.balancing()...), group.transactionalOptions()...)
+	limits := newBatchLimits(cluster, log)
+	opts = append(opts, limits.option())
 	own := -1
 	for i, o := range outputs {
 		if o.Cluster == nil {
@@ -83,7 +85,7 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 	if c.cl, err = kgo.NewClient(opts...); err != nil {
 		return nil, fmt.Errorf("making a Kafka client for group %s: %w", group.Name, err)
 	}
-	if c.out, err = newProducer(c.cl, cluster, own, outputs, limitBytes, log); err != nil {
+	if c.out, err = newProducer(c.cl, cluster, limits, own, outputs, limitBytes, log); err != nil {
 		c.cl.Close()
 		return nil, err
 	}
