@@ -56,13 +56,21 @@ type Plugin struct {
 	Name   string
 	Wasm   string // path, resolved; or
 	JS     string // path of a script, resolved; or
+	Py     string // path of a script in Python, resolved; or
 	OCI    string // HOST/NAME@sha256:…
 	Signer string // path of the public key that the module must be signed with, resolved; "": none
 	ABI    string // what the module speaks; "": as its imports and exports say
 	SHA256 string // hex; "": not pinned
 	Limits PluginLimits
+	Engine Engine // of a script in Python
 
 	Capabilities []string // what it is given of the world: clock
+}
+
+// Engine is a module that runs scripts, by its digest: it is not ours.
+type Engine struct {
+	Wasm   string // path, resolved
+	SHA256 string // hex
 }
 
 // PluginLimits cage a plugin. A zero means the default of the language.

@@ -109,10 +109,10 @@ func (r *pipelineReader) transform(s *Step) value {
 func (r *pipelineReader) use(u *PluginUse) value {
 	own, sink := &Plugin{Limits: r.limits}, (*Sink)(nil)
 	named := func(at) {
-		file := filepath.Base(own.Wasm + own.JS)
+		file := filepath.Base(own.Wasm + own.JS + own.Py)
 		own.Name, u.Plugin = strings.TrimSuffix(file, filepath.Ext(file)), own
 	}
-	return one([]string{"plugin", "wasm", "js"}, func() settings {
+	return one([]string{"plugin", "wasm", "js", "py"}, func() settings {
 		return settings{
 			{name: "plugin", doc: "The plugin, by its name in resources.plugins.", value: reference(&u.Plugin, "plugin", r.cfg.Plugins).unset("")},
 			{name: "wasm", doc: "A module that has no name.", value: file(&own.Wasm).then(named)},
@@ -123,9 +123,10 @@ func (r *pipelineReader) use(u *PluginUse) value {
 			{name: "outputs", doc: "The sinks that the plugin may write to by name, beside its step's own output.", value: list(func() value {
 				return r.toSink(&sink).then(func(at) { u.Outputs = append(u.Outputs, sink) })
 			})},
-			{name: "py", value: later()},
+			{name: "py", doc: "A script that has no name, in Python. It imports files beside it, and what its engine has.", value: file(&own.Py).then(named)},
+			{name: "engine", doc: "What runs a script in Python.", value: engine(&own.Engine)},
 		}
-	})
+	}).then(own.checkEngine)
 }
 
 // store is the Redis of a step that has state.

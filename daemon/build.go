@@ -19,6 +19,7 @@ import (
 	"github.com/streamproc/streamproc/redisstate"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/js"
+	"github.com/streamproc/streamproc/runtime/py"
 	"github.com/streamproc/streamproc/stream"
 )
 
@@ -264,17 +265,27 @@ func limitsOf(l config.PluginLimits) runtime.Limits {
 
 // readPlugin reads the module, or the script and with it the engine that runs it.
 func (b *builder) readPlugin(ctx context.Context, s *runtime.Source, p *config.Plugin) (err error) {
-	if p.JS == "" {
-		s.Bytes, err = b.module(ctx, p)
+	switch {
+	case p.JS != "":
+		script, err := js.Compile(p.JS)
+		if err != nil {
+			return err
+		}
+		script.Bytes = b.cfg.Source.Bytes
+		s.Bytes, s.Dialect = js.Engine, script
+		return nil
+	case p.Py != "":
+		script, err := py.Read(p.Py)
+		if err != nil {
+			return err
+		}
+		script.Bytes = b.cfg.Source.Bytes
+		s.Dialect = script
+		s.Bytes, err = py.Engine(p.Engine.Wasm, p.Engine.SHA256)
 		return err
 	}
-	script, err := js.Compile(p.JS)
-	if err != nil {
-		return err
-	}
-	script.Bytes = b.cfg.Source.Bytes
-	s.Bytes, s.Dialect = js.Engine, script
-	return nil
+	s.Bytes, err = b.module(ctx, p)
+	return err
 }
 
 func (b *builder) store(r *config.Redis) (err error) {

@@ -64,9 +64,11 @@ type Plugin struct {
 // Load checks and compiles a plugin. Bytes that are in use already are not compiled again. It blocks while another
 // plugin is compiled; the engine's compiler does not honour ctx.
 func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
-	mostFuel := int64(maxFuel)
+	mostFuel, pinned := int64(maxFuel), s.SHA256 != ""
 	if f, ok := s.Dialect.(Frugal); ok {
-		s.Limits, mostFuel = s.Limits.or(f.Defaults()), max(mostFuel, 2*f.Defaults().Fuel)
+		own := f.Defaults()
+		s.Limits, mostFuel, pinned = s.Limits.or(own), max(mostFuel, 2*own.Fuel), pinned || own.Large
+		s.Limits.Large = s.Limits.Large || own.Large
 	}
 	limits, err := s.Limits.withDefaults(mostFuel)
 	if err != nil {
@@ -81,7 +83,7 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 	if s.SHA256 != "" && !strings.EqualFold(s.SHA256, p.digest) {
 		return nil, fmt.Errorf("loading plugin %s: %w: it is %s, %s is wanted", s.Name, ErrDigest, p.digest, s.SHA256)
 	}
-	if limits.Large && s.SHA256 == "" {
+	if limits.Large && !pinned {
 		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, errLarge)
 	}
 	for _, c := range s.Capabilities {
