@@ -217,7 +217,6 @@ func (r *run) happen(ctx context.Context, e Event, rng *rand.Rand) error {
 const (
 	calmLimit = 45 * time.Second       // a fault from which the output has not recovered by then counts as one that took so long
 	calmAfter = 700 * time.Millisecond // the output flows so long again before the next fault
-	fresh     = time.Second            // every partition has spoken so shortly before
 )
 
 // calm waits until the output has recovered from the last fault, so that the next has the time to itself, and then for a moment
@@ -232,8 +231,7 @@ func (r *run) calm(ctx context.Context, rng *rand.Rand) error {
 	defer tick.Stop()
 	from := last.shown.Add(calmAfter + time.Duration(rng.Int64N(int64(calmAfter))))
 	for end := last.shown.Add(calmLimit); ; {
-		now := time.Now()
-		all := now
+		all := time.Now()
 		for _, l := range r.lanes {
 			if l.waits.Load() {
 				last.Unfed = true
@@ -241,10 +239,10 @@ func (r *run) calm(ctx context.Context, rng *rand.Rand) error {
 			}
 			all = earlier(all, l.latest())
 		}
-		if now.After(from) && all.After(last.shown) && now.Sub(all) < fresh {
+		if all.After(from) {
 			return nil
 		}
-		if now.After(end) {
+		if time.Now().After(end) {
 			last.Overdue = true
 			return nil
 		}
@@ -270,20 +268,16 @@ func (r *run) reach(ctx context.Context, share float64) error {
 	return nil
 }
 
-// settle waits until everything has come and nothing more does, or until nothing new has come for long.
+// settle waits until everything has come and is committed and nothing more comes, or until nothing has moved for long.
 func (r *run) settle(ctx context.Context, since time.Time) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	missing, moved := int64(-1), time.Now()
+	left, moved := int64(-1), time.Now()
 	for ctx.Err() == nil {
-		var now int64
-		for _, l := range r.lanes {
-			now += l.missing()
+		if now := r.left(ctx); now != left {
+			left, moved = now, time.Now()
 		}
-		if now != missing {
-			missing, moved = now, time.Now()
-		}
-		if missing == 0 && time.Since(moved) > quiet || time.Since(moved) > stuckLimit {
+		if left == 0 && time.Since(moved) > quiet || time.Since(moved) > stuckLimit {
 			break
 		}
 		<-tick.C
@@ -292,6 +286,24 @@ func (r *run) settle(ctx context.Context, since time.Time) {
 	if n := len(r.report.Faults); n > 0 {
 		r.report.CaughtUp = seconds(moved.Sub(r.report.Faults[n-1].End))
 	}
+}
+
+// left is how many records are still to come out, or else to be committed: the last of a load are copies, of which nothing comes.
+func (r *run) left(ctx context.Context) (n int64) {
+	for _, l := range r.lanes {
+		n += l.missing()
+	}
+	if n > 0 {
+		return n
+	}
+	for _, l := range r.lanes {
+		lag, err := l.lag(ctx, r.admin)
+		if err != nil {
+			return -1 // asked again
+		}
+		n += lag
+	}
+	return n
 }
 
 // readToTheEnd waits until the readers have seen all that there is. Transactions that killed instances have left open end by
@@ -340,7 +352,7 @@ func (r *run) finish(begin time.Time) {
 }
 
 // silenceBefore is how long before the next fault a silence must have begun to belong to this one.
-const silenceBefore = fresh + 200*time.Millisecond
+const silenceBefore = 1200 * time.Millisecond
 
 // measure says how the output took each fault: how long one partition was silent, from the breaking and from the mending.
 // What a fault does may begin only when a session has timed out.
