@@ -32,6 +32,7 @@ type Client struct {
 	polled    map[stream.Partition]stamp     // since the last commit
 	closed    chan struct{}                  // by Close
 	closeOnce sync.Once
+	cut       context.CancelFunc                 // ends whatever franz-go is at
 	interrupt atomic.Pointer[context.CancelFunc] // ends the poll that is under way
 	mu        sync.Mutex
 	fetched   map[stream.Partition]stream.Commit // what the group held when the partition was assigned
@@ -57,7 +58,9 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 	c := &Client{cluster: cluster, group: group, log: log, member: newMembership(), closed: make(chan struct{}), topicIDs: map[string][16]byte{},
 		parts: map[stream.Partition]*position{}, polled: map[stream.Partition]stamp{}, fetched: map[stream.Partition]stream.Commit{}}
 	c.pulse.beat()
-	opts := append(cluster.options(log), cluster.patientDialer(),
+	ctx, cut := context.WithCancel(context.Background())
+	c.cut = cut
+	opts := append(cluster.options(log), cluster.patientDialer(), kgo.WithContext(ctx),
 		kgo.ConsumerGroup(group.Name), kgo.ConsumeTopics(group.Topics...), kgo.ConsumeStartOffset(group.Start.offset()),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()), // a committed offset that retention has passed halts: going on would lose in silence
 

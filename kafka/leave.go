@@ -11,47 +11,59 @@ import (
 )
 
 // leaveAfter is how long franz-go may take to leave the group before it is done in its place.
-const leaveAfter = time.Second
+const leaveAfter = abortPatience + time.Second/2
 
 // Close implements pipeline.Client: it leaves the group, so that the partitions move on at once. franz-go's close waits
-// for a JoinGroup in flight, and leaves only then; past closeWait it goes on by itself.
+// for a JoinGroup in flight, and told to leave it would join again; so past leaveAfter it is cut off, and its member taken out of
+// the group by a connection of its own. Past closeWait that goes on by itself, for a bounded time: the coordinator may be away.
 func (c *Client) Close() {
 	c.closeOnce.Do(func() { close(c.closed) })
-	member, _ := c.cl.GroupMetadata()
 	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		if c.txn != nil {
 			c.txn.close()
 		}
 		c.cl.CloseAllowingRebalance()
 		c.out.close()
-		close(done)
 	}()
 	select {
 	case <-done:
+		c.cut()
 		return
 	case <-time.After(leaveAfter):
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeWait-leaveAfter)
-	defer cancel()
-	if err := c.leave(ctx, member); err != nil {
-		c.log.Debug("the group is not left yet", "member", member, "error", err)
-	}
-	select {
-	case <-done:
-	case <-ctx.Done():
-		c.log.Warn("the Kafka client is slow to close; going on without it", "waited", closeWait)
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		if c.group.Consumer { // that protocol has no such request
+			return
+		}
+		member, _ := c.cl.GroupMetadata()
+		c.cut()
+		if err := c.leave(member); err != nil {
+			c.log.Debug("the group is not left", "member", member, "error", err)
+		}
+	}()
+	late := time.After(closeWait - leaveAfter)
+	for _, over := range []chan struct{}{left, done} {
+		select {
+		case <-over:
+		case <-late:
+			c.log.Warn("the Kafka client is slow to close; going on without it", "waited", closeWait)
+			return
+		}
 	}
 }
 
-// leave takes a member out of the group by a connection of its own: behind a JoinGroup in flight the client's is not read.
-// The group answers that JoinGroup at once, and does not keep partitions for who is gone. A member of the consumer protocol
-// has no such request.
-func (c *Client) leave(ctx context.Context, member string) error {
-	if member == "" || c.group.Consumer {
+// leave takes a member out of the group.
+func (c *Client) leave(member string) error {
+	if member == "" {
 		return nil
 	}
-	cl, err := kgo.NewClient(c.cluster.options(c.log)...)
+	ctx, cancel := context.WithTimeout(context.Background(), retryPatience)
+	defer cancel()
+	cl, err := kgo.NewClient(append(c.cluster.options(c.log), c.cluster.patientDialer())...)
 	if err != nil {
 		return fmt.Errorf("making a Kafka client: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -250,4 +251,38 @@ func TestATopicThatTakesLittleRefusesOnlyWhatIsTooLarge(t *testing.T) {
 	if seen[fmt.Sprint(large)] {
 		t.Error("the record that is too large came out")
 	}
+}
+
+// A process that is stopped while its JoinGroup waits for a member that does not answer leaves nothing in the group.
+func TestAProcessStoppedWhileItJoinsLeavesTheGroup(t *testing.T) {
+	r := newRig(t)
+	file := r.write("once.yaml", onceYAML)
+	first := r.start("run", "-c", file)
+	r.feed([]*kgo.Record{{Key: []byte("k"), Value: []byte(`{"id":"1","amount":1}`)}})
+	r.read(r.out, 60*time.Second, func(*kgo.Record) bool { return true })
+	group, adm := strings.TrimSuffix(r.in, ".in"), kadm.NewClient(r.cl)
+	members := func() int {
+		groups, err := adm.DescribeGroups(t.Context(), group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(groups[group].Members)
+	}
+	if err := first.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	second := r.start("run", "-c", file)
+	for end := time.Now().Add(5 * time.Second); members() < 2; {
+		if time.Now().After(end) {
+			t.Fatal("the second member does not join")
+		}
+	}
+	second.drain()
+	if n := members(); n > 1 {
+		t.Errorf("the group has %d members, want at most the first", n)
+	}
+	if err := first.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	first.drain()
 }
