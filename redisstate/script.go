@@ -3,7 +3,7 @@ package redisstate
 import "github.com/redis/go-redis/v9"
 
 // All keys of one partition share a hash tag, so that one script may touch them on a cluster. KEYS[1] is the tag:
-// TAG:m is a hash {tok, secret, h, first, last, swept, cursor}, TAG:s:<n> are segments of the partition log, TAG:next is a hash of
+// TAG:m is a hash {tok, secret, h, first, last, swept, cursor, pass}, TAG:s:<n> are segments of the partition log, TAG:next is a hash of
 // sequences with the field "a" for the last applied nonce, TAG:redo:<nonce> are redo blobs.
 const scriptHead = `
 local call = redis.call
@@ -128,18 +128,19 @@ end
 return out`)
 
 // stepScript: prev, nonce, blob, ttl of the blob in ms, ttl of the rest, oldest. Keys seen before it go when it has moved on,
-// some with each step, so that none takes long.
+// some with each step, so that none takes long. A pass that began with a lower oldest counts for that one only.
 var stepScript = redis.NewScript(scriptHead + applyScript + `
 local function sweep(oldest)
-  local m = call('HMGET', meta, 'swept', 'cursor')
-  if m[1] and not less(m[1], oldest) then return end
+  local m = call('HMGET', meta, 'swept', 'cursor', 'pass')
+  if not m[2] and m[1] and not less(m[1], oldest) then return end
+  local pass = m[2] and m[3] or oldest
   local found = call('HSCAN', nexts, m[2] or '0', 'COUNT', 1000)
   for i = 1, #found[2], 2 do
     if found[2][i] ~= 'a' and less(found[2][i+1], oldest) then call('HDEL', nexts, found[2][i]) end
   end
-  if found[1] ~= '0' then return call('HSET', meta, 'cursor', found[1]) end
-  call('HDEL', meta, 'cursor')
-  call('HSET', meta, 'swept', oldest)
+  if found[1] ~= '0' then return call('HSET', meta, 'cursor', found[1], 'pass', pass) end
+  call('HDEL', meta, 'cursor', 'pass')
+  call('HSET', meta, 'swept', pass)
 end
 local lost = apply(ARGV[1])
 if lost then return lost end
