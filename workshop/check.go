@@ -124,8 +124,11 @@ const awkwardBytes = 1 << 20
 
 // endures puts awkward records between those given, which must come out as they did.
 func (p *Plugin) endures(ctx context.Context, records []Record) error {
-	awkward := []Record{{Value: []byte("null")}, {raw: []byte{}}, {raw: []byte("{")}, {raw: []byte("[]")}, {raw: []byte(`"text"`)}, {raw: []byte("-0")},
-		{raw: bytes.Repeat([]byte("["), 10_000)}, {raw: []byte{0xff, 0xfe, 0}}, {raw: bytes.Repeat([]byte("x"), awkwardBytes)}}
+	var awkward []Record
+	for _, value := range [][]byte{nil, {}, []byte("{"), []byte("[]"), []byte(`"text"`), []byte("-0"), bytes.Repeat([]byte("["), 10_000), {0xff, 0xfe, 0},
+		bytes.Repeat([]byte("x"), awkwardBytes)} {
+		awkward = append(awkward, Record{Value: value})
+	}
 	var mixed []Record
 	place := map[int]int{} // of the records given, among the mixed
 	for i := range max(len(records), len(awkward)) {
