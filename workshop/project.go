@@ -212,3 +212,23 @@ func (p *Project) Build(ctx context.Context, out io.Writer) error {
 	}
 	return nil
 }
+
+// mostSources bounds the files of a project that are looked at for changes.
+const mostSources = 1000
+
+// Sources are the files that a project is made of, without what its tools make and fetch.
+func (p *Project) Sources() (files []string) {
+	_ = filepath.WalkDir(p.Dir, func(file string, d fs.DirEntry, err error) error {
+		name := d.Name()
+		switch {
+		case err != nil || len(files) == mostSources: // what cannot be read is not watched
+			return fs.SkipDir
+		case d.IsDir() && file != p.Dir && (strings.HasPrefix(name, ".") || name == "target" || name == "node_modules" || name == "build" || name == "zig-out"):
+			return fs.SkipDir
+		case !d.IsDir() && name != "Cargo.lock" && (p.lang.build == nil || name != p.Module):
+			files = append(files, file)
+		}
+		return nil
+	})
+	return files
+}

@@ -22,7 +22,7 @@ func pluginCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(pluginNewCommand(), pluginBuildCommand(), pluginInspectCommand(), pluginCheckCommand(), pluginTestCommand(), pluginBenchCommand(),
+	cmd.AddCommand(pluginNewCommand(), pluginDevCommand(), pluginBuildCommand(), pluginInspectCommand(), pluginCheckCommand(), pluginTestCommand(), pluginBenchCommand(),
 		pluginKeyCommand(), pluginSignCommand(), pluginVerifyCommand(), pluginPushCommand(), pluginPullCommand())
 	return cmd
 }

@@ -61,10 +61,10 @@ func Feed(seed uint64, n int) []Heard {
 
 // sentences are what the station sends of the report.
 func (h Heard) sentences(sequence int) (list []Heard) {
-	for _, s := range h.Report.Sentences(sequence, "A") {
-		h.Line = Tagged(h.Station, h.Received, s)
+	for i, s := range h.Report.Sentences(sequence, "A") {
 		list = append(list, h)
-		h.Arrival += sentenceMS
+		list[i].Line = Tagged(h.Station, h.Received, s)
+		list[i].Arrival += int64(i * sentenceMS)
 	}
 	for i := range list[:len(list)-1] {
 		list[i].Report = nil

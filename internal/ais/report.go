@@ -89,7 +89,7 @@ func text(rnd *rand.Rand, n int) string {
 // message is bits in the making.
 type message struct{ strings.Builder }
 
-func (m *message) put(v, width int) { fmt.Fprintf(m, "%0*b", width, v&(1<<width-1)) }
+func (m *message) put(v, width int) { m.WriteString(fmt.Sprintf("%0*b", width, v&(1<<width-1))) }
 
 // say puts six-bit text: @ stands for nothing, and fills what is left.
 func (m *message) say(s string, n int) {
