@@ -55,6 +55,10 @@ beside the script. Compiling it takes some 3 s, once; after that it starts in 0.
 		build: func(name string) [][]string {
 			return [][]string{{"go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", name + ".wasm", "."}}
 		}, env: []string{"GOOS=wasip1", "GOARCH=wasm"}, remedy: "install Go 1.24 or newer"},
+	{name: "tinygo", folder: "go", sdk: map[string]string{"sdk/go": "sp1", "sdk/tinygo/README.md": "TINYGO.md"}, marks: []string{"TINYGO.md"}, module: "NAME.wasm",
+		build: func(name string) [][]string {
+			return [][]string{{"tinygo", "build", "-target=wasip1", "-buildmode=c-shared", "-scheduler=none", "-panic=print", "-opt=2", "-no-debug", "-o", name + ".wasm", "."}}
+		}, remedy: "install TinyGo 0.35 or newer, and a Go that it knows"},
 	{name: "c", folder: "c", sdk: map[string]string{"sdk/c/sp1.h": "sp1.h"}, marks: []string{"NAME.c"}, module: "NAME.wasm",
 		build: func(name string) [][]string {
 			return [][]string{append(strings.Fields("clang-19 --target=wasm32-wasi -O3 "+clangFlags), "-o", name+".wasm", name+".c", "-Wl,--strip-all")}
@@ -68,6 +72,11 @@ beside the script. Compiling it takes some 3 s, once; after that it starts in 0.
 		build: func(name string) [][]string {
 			return [][]string{{"zig", "build-exe", "-target", "wasm32-freestanding", "-O", "ReleaseSmall", "-fno-entry", "-rdynamic", name + ".zig", "-femit-bin=" + name + ".wasm"}}
 		}, remedy: "install Zig 0.16"},
+	{name: "java", folder: "java", sdk: map[string]string{"sdk/java/src/main": "src/main"}, marks: []string{"pom.xml"}, module: "NAME.wasm",
+		build: func(name string) [][]string {
+			return [][]string{{"mvn", "-q", "-B", "process-classes"}, {"cp", "target/" + name + ".wasm", name + ".wasm"}}
+		}, remedy: "install a JDK 17 and Maven",
+		note: "Java is experimental: TeaVM compiles it, and brings a part of Java's library."},
 	{name: "assemblyscript", folder: "assemblyscript", sdk: map[string]string{"sdk/as/sp1.ts": "sp1.ts"}, marks: []string{"sp1.ts"}, module: "NAME.wasm",
 		build: func(name string) [][]string {
 			return [][]string{{"npx", "--yes", "--package=assemblyscript", "asc", name + ".ts", "-O3", "--runtime", "incremental", "-o", name + ".wasm"}}
@@ -127,7 +136,7 @@ func FindProject(dir string) (*Project, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("there is no plugin in %s: a source named as the folder, Cargo.toml or go.mod is looked for", full)
+	return nil, fmt.Errorf("there is no plugin in %s: a source named as the folder, Cargo.toml, go.mod or pom.xml is looked for", full)
 }
 
 func (p *Project) write() error {
@@ -139,7 +148,7 @@ func (p *Project) write() error {
 	for from, to := range p.lang.sdk {
 		err = errors.Join(err, p.copy(plugins.SDK, from, to))
 	}
-	if p.lang.name == "go" {
+	if p.lang.folder == "go" {
 		err = errors.Join(err, p.copy(abi.Sources, ".", "sp1/abi"), p.put("go.mod", "module "+p.Name+"\n\ngo 1.24\n"))
 	}
 	return err
