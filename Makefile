@@ -33,6 +33,7 @@ test: deps ## every test, on a real Kafka and a real Redis
 	$(SERVERS) go test -race -timeout 10m $(RACE)
 	go test -tags synctests -timeout 10m ./sim
 	$(MAKE) -C plugins test
+	$(MAKE) -C runtime/compat test
 
 lint: ## golangci-lint, pinned
 	@$(GOBIN)/golangci-lint version 2>/dev/null | grep -q "$(GOLANGCI_LINT:v%=%)" || \

@@ -17,7 +17,7 @@ import (
 // guests is the folder of the modules under test.
 var guests = "testdata/"
 
-func start(t *testing.T, module string, mode runtime.Mode, config string) (*runtime.Guest, error) {
+func start(t testing.TB, module string, mode runtime.Mode, config string) (*runtime.Guest, error) {
 	t.Helper()
 	p, err := load(t, module, config)
 	if err != nil {
@@ -30,7 +30,7 @@ func start(t *testing.T, module string, mode runtime.Mode, config string) (*runt
 	return g, err
 }
 
-func load(t *testing.T, module, config string) (*runtime.Plugin, error) {
+func load(t testing.TB, module, config string) (*runtime.Plugin, error) {
 	t.Helper()
 	wasm, err := os.ReadFile(guests + module + ".wasm")
 	if err != nil {
@@ -44,7 +44,7 @@ func load(t *testing.T, module, config string) (*runtime.Plugin, error) {
 	return rt.Load(t.Context(), runtime.Source{Name: module, Bytes: wasm, Config: json.RawMessage(config)})
 }
 
-func guest(t *testing.T, module string) *runtime.Guest {
+func guest(t testing.TB, module string) *runtime.Guest {
 	t.Helper()
 	g, err := start(t, module, runtime.Transform, `{"letter":"a"}`)
 	if err != nil {
@@ -166,4 +166,25 @@ func FuzzReader(f *testing.F) {
 			r.skip(r.varint())
 		}
 	})
+}
+
+// BenchmarkFilter keeps each record, 1,000 records of 200 bytes a batch.
+func BenchmarkFilter(b *testing.B) {
+	g, err := start(b, "filter", runtime.Transform, `{"letter":"x"}`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	const n = 1000
+	batch := &stream.Batch{}
+	value := []byte(strings.Repeat("x", 200))
+	for b.Loop() {
+		batch.Reset()
+		for i := range n {
+			batch.Records = append(batch.Records, stream.Record{Key: []byte("1327"), Value: value, Timestamp: int64(i), Origin: stream.Coordinate{Offset: int64(i)}})
+		}
+		if err := g.Process(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
 }
