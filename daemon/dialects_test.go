@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"github.com/streamproc/streamproc/config"
 	"github.com/streamproc/streamproc/internal/python"
 	"github.com/streamproc/streamproc/pipeline"
+	"github.com/streamproc/streamproc/runtime"
 )
 
 // TestAScriptAndAModuleOfAnotherABIAreSteps runs a script as a filter and as a transform, and behind them a module made
@@ -103,6 +106,29 @@ func TestAScriptThatCannotBeUsedSaysWhere(t *testing.T) {
 		}
 		if _, err := New(t.Context(), cfg, Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want %q", use, err, want)
+		}
+	}
+}
+
+func TestWhatAModuleSpeaksIsSeenFromItsImportsAndExports(t *testing.T) {
+	rt, err := runtime.New(t.Context(), runtime.Options{Dialects: Dialects(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rt.Close(context.Background()) })
+	for file, want := range map[string]string{
+		"redpanda/testdata/rust": "redpanda", "fluvio/testdata/filter": "fluvio", "connect/testdata/malloc": "connect", "extism/testdata/rust": "extism",
+		"conduit/testdata/told": "conduit", "command/testdata/lines": "command", "../../plugins/examples/minify/minify": "sp1 (sp_map)",
+	} {
+		wasm, err := os.ReadFile("../runtime/compat/" + file + ".wasm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := rt.Load(t.Context(), runtime.Source{Name: "p", Bytes: wasm})
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+		} else if p.ABI() != want {
+			t.Errorf("%s speaks %s, want %s", file, p.ABI(), want)
 		}
 	}
 }
