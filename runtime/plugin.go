@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -92,7 +93,7 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 		}
 		p.clock = true
 	}
-	m, err := meter.Read(s.Bytes, limits.caps())
+	m, err := readModule(s.Bytes, limits)
 	if err != nil {
 		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
 	}
@@ -110,6 +111,19 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 		return nil, fmt.Errorf("compiling plugin %s: %w", s.Name, err)
 	}
 	return p, nil
+}
+
+// readModule takes a module apart. If it is over a cap that the large structure would lift, the error says so.
+func readModule(wasm []byte, l Limits) (*meter.Module, error) {
+	m, err := meter.Read(wasm, l.caps())
+	if !errors.Is(err, meter.ErrCap) || l.Large {
+		return m, err
+	}
+	l.Large = true
+	if _, larger := meter.Read(wasm, l.caps()); larger != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w; limits: { structure: large } lets it pass, if its sha256 is given", err)
 }
 
 // identify finds out which ABI the module speaks, and checks that it keeps to it.
