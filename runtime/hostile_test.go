@@ -141,3 +141,51 @@ func TestTheHostNeverCallsBack(t *testing.T) {
 		}()
 	}
 }
+
+// TestMemoryDoesNotMove is what the resident memory of an attacker rests on: growing takes what is touched, and no copy.
+func TestMemoryDoesNotMove(t *testing.T) {
+	g := guest(t, "cursor", Transform, Limits{}, Events{})
+	m := g.instance.module.Memory()
+	before, ok := m.Read(0, 1)
+	if !ok {
+		t.Fatal("there is no memory")
+	}
+	before[0] = 42
+	for n := 0; ; n++ {
+		if _, ok := m.Grow(1); !ok {
+			if n == 0 {
+				t.Fatal("the memory did not grow")
+			}
+			break
+		}
+	}
+	if after, ok := m.Read(0, 1); !ok || &after[0] != &before[0] {
+		t.Error("the memory has moved")
+	}
+	if size := int64(m.Size()); size != g.plugin.MemoryBytes() {
+		t.Errorf("it ends at %d bytes, the limit is %d", size, g.plugin.MemoryBytes())
+	}
+}
+
+// TestAttackersGiveTheirMemoryBack runs those that take all the memory there is, many times over.
+func TestAttackersGiveTheirMemoryBack(t *testing.T) {
+	rt := newRuntime(t, Options{Logger: slog.New(slog.DiscardHandler)})
+	for _, a := range hostile.Attacks() {
+		if !strings.HasPrefix(a.Name, "memory") {
+			continue
+		}
+		p, err := rt.Load(t.Context(), Source{Name: "p", Bytes: a.Module})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := startGuest(t, p, Filter, Events{})
+		process(t, g, batch("k"))
+		before := footprint(t)
+		for range 20 {
+			process(t, g, batch("x"))
+		}
+		if grown := footprint(t).resident - before.resident; grown > 50<<20 {
+			t.Errorf("%s: the process has grown by %d MiB", a.Name, grown>>20)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/streamproc/streamproc/runtime/meter"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 )
 
 // instance is a module that runs, with the functions that we call.
@@ -55,7 +56,6 @@ func (g *Guest) start(ctx context.Context) error {
 		return joinErrors(fmt.Errorf("starting plugin %s: %w", g.plugin.name, err), g.instance.module.Close(ctx))
 	}
 	g.fresh = true
-	g.tellFuel() // of the start, which is no measure of what a record costs
 	g.noteMemory(m.Memory())
 	return nil
 }
@@ -63,6 +63,7 @@ func (g *Guest) start(ctx context.Context) error {
 // instantiate makes an instance, of which nothing has run yet.
 func (g *Guest) instantiate(ctx context.Context) (api.Module, error) {
 	g.seed, g.clock = 0, 0
+	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(reserve))
 	m, err := g.plugin.rt.engine.InstantiateModule(ctx, g.plugin.module.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		return nil, fmt.Errorf("starting plugin %s: %w", g.plugin.name, err)
@@ -91,14 +92,7 @@ func (g *Guest) greet(ctx context.Context, m api.Module) error {
 	return nil
 }
 
-// refillForStart is for each phase of the start, and for the end.
-func (g *Guest) refillForStart() {
-	fuel := int64(startFuel)
-	if s, ok := g.plugin.dialect.(SlowStarter); ok {
-		fuel = s.StartFuel()
-	}
-	g.instance.budget.refill(fuel, g.plugin.limits.Depth)
-}
+func (g *Guest) refillForStart() { g.instance.budget.refill(startFuel, g.plugin.limits.Depth) }
 
 // phase calls an export without parameters and results, if there is one.
 func (g *Guest) phase(ctx context.Context, export, what string) error {

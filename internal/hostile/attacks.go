@@ -41,6 +41,16 @@ func endless() []Attack {
 		}
 		return Code(Call, U(uint64(f)), Const(1))
 	}
+	treeAround := func(before ...any) func(*Module) []byte { // the same, around a loop that is there but never run
+		return func(m *Module) []byte {
+			loop := Code(Loop, Empty, Const(0), BrIf, 0, End)
+			f := m.Func(":", 0, nil)
+			for range 33 {
+				f = m.Func(":", 0, Code(Block, Empty, Code(before...), loop, End, Call, U(uint64(f)), Call, U(uint64(f))))
+			}
+			return Code(Call, U(uint64(f)), Const(1))
+		}
+	}
 	treeThroughTable := func(m *Module) []byte {
 		t, n := m.Type(":"), 34
 		var all []int
@@ -85,6 +95,9 @@ func endless() []Attack {
 		{"loop in a loop", plugin(1, code(Loop, Empty, Loop, Empty, Const(1), BrIf, 0, End, Br, 0, End, Const(1))), "fuel", fuel},
 		{"loop by br_table", plugin(1, code(Loop, Empty, Const(7), BrTable, 1, 0, 0, End, Const(1))), "fuel", fuel},
 		{"2^33 calls", plugin(1, tree), "fuel", fuel},
+		{"2^33 calls around a dead loop", plugin(1, treeAround(Br, 0)), "fuel", fuel},
+		{"2^33 calls around a loop that an arm leaves out", plugin(1, treeAround(Const(1), If, Empty, Br, 1, Else, End)), "fuel", fuel},
+		{"2^33 calls around a loop that a branch leaves out", plugin(1, treeAround(Const(1), BrIf, 0)), "fuel", fuel},
 		{"2^33 calls through the table", plugin(1, treeThroughTable), "fuel", fuel},
 		{"recursion", plugin(1, recursion(0)), "depth", depth},
 		{"recursion with large frames", plugin(1, recursion(9_000)), "depth", depth},
