@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/streamproc/streamproc/internal/python"
 	"github.com/streamproc/streamproc/workshop"
 )
 
@@ -21,15 +20,7 @@ func run(t *testing.T, module, dir string) string {
 
 func runWith(t *testing.T, module string, config json.RawMessage, in []byte) string {
 	t.Helper()
-	o := workshop.Options{Config: config, Dialects: workshop.Scripts()}
-	if filepath.Ext(module) == ".py" {
-		var err error
-		if o.Engine, err = python.Engine(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		o.CacheDir = python.Cache(o.Engine)
-	}
-	p, err := workshop.Open(t.Context(), module, o)
+	p, err := workshop.Open(t.Context(), module, workshop.Options{Config: config, Dialects: workshop.Scripts()})
 	if err != nil {
 		t.Fatal(err)
 	}

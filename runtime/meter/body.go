@@ -12,8 +12,7 @@ type body struct {
 	indirect       []uint32 // types that it calls through the table
 	edits          []edit
 	temporary      bool // it needs a local for lengths
-	loops          bool // it has loops, so that the fuel is in a local
-	checks         bool // it may trap for want of fuel
+	guarded        bool // it comes to the head of a loop before it does anything
 }
 
 // edit is one change, in front of the byte at.
@@ -28,7 +27,6 @@ type change byte
 
 const (
 	rise        change = iota // a call through the table is over: depth is given back
-	reload                    // a call is over: the fuel is less
 	pay                       // subtract value
 	payAndCheck               // and trap if that was too much
 	leave                     // a return, which has to restore the depth
@@ -36,9 +34,11 @@ const (
 	payEntries                // the length on the stack, in table entries
 	payPages                  // the pages on the stack, if the memory may have so many
 	payTable                  // the entries on the stack, if the table may have so many
-	save                      // a call comes: the fuel goes into the global
 	dive                      // a call through the table comes: depth is taken
 )
+
+// checks says whether it may trap.
+func (c change) checks() bool { return c == payAndCheck || c == dive || c.byLength() }
 
 func (c change) byLength() bool { return c >= payBytes && c <= payTable }
 
@@ -71,7 +71,9 @@ type scan struct {
 	b       *body
 	control []frame
 	pieces  []piece
-	height  int // of the operand stack
+	guard   int  // where the loop begins that the function comes to first
+	forked  bool // control may have left the way from the entry to here
+	height  int  // of the operand stack
 	highest int
 	targets int
 	joins   int
@@ -191,7 +193,6 @@ func (s *scan) bulk(at int) {
 func (s *scan) edit(at int, kind change, value uint32) {
 	s.b.edits = append(s.b.edits, edit{at, kind, value, uint32(len(s.control))})
 	s.b.temporary = s.b.temporary || kind.byLength()
-	s.b.checks = s.b.checks || kind == payAndCheck || kind.byLength() || kind == dive
 }
 
 // operands reads what follows an opcode, and does what only that can tell.
@@ -253,8 +254,6 @@ func (s *scan) references(o operands, op byte, at int) {
 		if t, ok := s.m.Signature(f); ok {
 			s.call(t)
 			s.b.calls = append(s.b.calls, f)
-			s.edit(at, save, 0)
-			s.edit(r.at, reload, 0)
 		} else {
 			r.failAt(at, nil, "function %d is not among the %d there are", f, len(s.m.typeOf))
 		}
@@ -263,10 +262,8 @@ func (s *scan) references(o operands, op byte, at int) {
 			s.call(s.m.types[t])
 			s.b.indirect = append(s.b.indirect, t)
 			_ = r.u32() // the table
-			s.edit(at, save, 0)
 			s.edit(at, dive, 0)
 			s.edit(r.at, rise, 0)
-			s.edit(r.at, reload, 0)
 		}
 	case refFunc:
 		f := r.u32()

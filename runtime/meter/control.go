@@ -14,8 +14,18 @@ func (s *scan) open(op byte) {
 	if op != opBlock {
 		s.join()
 	}
+	first := op == opLoop && s.straight()
+	s.forked = s.forked || op == opIf
 	s.r.over(uint64(len(s.control)), uint64(s.m.caps.Nesting), "nested blocks")
 	s.enter(op, params, results)
+	if first {
+		s.guard = s.r.at
+	}
+}
+
+// straight says whether the function has come here without a fork or a call, so that each call of it comes here.
+func (s *scan) straight() bool {
+	return !s.forked && len(s.b.edits)+len(s.b.calls) == 0
 }
 
 func (s *scan) readBlockType() (params, results int) {
@@ -76,6 +86,7 @@ func (s *scan) structure(op byte, at int) {
 }
 
 func (s *scan) die() {
+	s.forked = true
 	f := &s.control[len(s.control)-1]
 	f.dead = true
 	s.height = f.base
@@ -83,6 +94,7 @@ func (s *scan) die() {
 
 // branch reads the labels of br, br_if and br_table.
 func (s *scan) branch(op byte, at int) {
+	s.forked = true
 	n := 1
 	if op == opBrTable {
 		n += s.r.count(s.m.caps.Targets, "targets of a br_table")
@@ -166,14 +178,16 @@ func (s *scan) fold(f *frame) piece {
 func (s *scan) settleLoop(f *frame) {
 	p := s.fold(f)
 	s.edit(p.at, payAndCheck, max(p.cost, costSimple))
-	s.b.loops = true
+	s.b.guarded = s.b.guarded || p.at == s.guard
 }
 
-// settleEntry makes a function pay where it begins. One that is short and goes nowhere need not check: its callers do.
+// settleEntry makes a function pay where it begins. One that is short and goes nowhere need not check, its callers do;
+// nor need one that soon comes to the head of a loop, which does.
 func (s *scan) settleEntry(f *frame) {
 	p := s.fold(f)
 	how := payAndCheck
-	if p.cost <= foldCost && len(s.b.calls)+len(s.b.indirect) == 0 && !slices.ContainsFunc(s.b.edits, func(e edit) bool { return e.kind != leave }) {
+	leaf := len(s.b.calls)+len(s.b.indirect) == 0 && !slices.ContainsFunc(s.b.edits, func(e edit) bool { return e.kind != leave })
+	if p.cost <= foldCost && (leaf || s.b.guarded) {
 		how = pay
 	}
 	s.edit(p.at, how, max(p.cost, costSimple))

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/streamproc/streamproc/runtime/abi"
 	"github.com/tetratelabs/wazero"
@@ -183,39 +181,6 @@ func TestTheExamplesGiveEqualResults(t *testing.T) {
 					t.Errorf("plain   %s\nmetered %s", want, got)
 				}
 			}
-		})
-	}
-}
-
-// BenchmarkOverhead runs the plain and the metered module in turn, 1,000 records a slice, and compares the medians and the
-// fastest slices: what else the machine does falls on both.
-func BenchmarkOverhead(b *testing.B) {
-	const bid = `{"auction":1007,"bidder":2003,"price":1000,"channel":"channel-5123","url":"https://www.nexmark.com/abc/def/ghi/item.htm?query=1&channel_id=123456","dateTime":1700000000123,"extra":"abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrst"}`
-	for name, x := range examples(b) {
-		b.Run(name, func(b *testing.B) {
-			plain, metered := sides(b, x[0])
-			value := lines(x[1])[0]
-			if name == "bid-price" || name == "level-filter" {
-				value = []byte(bid)
-			}
-			values := slices.Repeat([][]byte{value}, 1000)
-			var took [2][]float64
-			for b.Loop() {
-				for i, side := range []*bare{plain, metered} {
-					begin := time.Now()
-					side.run(b, values, false)
-					took[i] = append(took[i], float64(time.Since(begin).Nanoseconds())/1000)
-					metered.refill()
-				}
-			}
-			slices.Sort(took[0])
-			slices.Sort(took[1])
-			n := len(took[0])
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(took[0][n/10], "plain-ns/record")
-			b.ReportMetric(took[1][n/10], "metered-ns/record")
-			b.ReportMetric(took[1][n/10]/took[0][n/10], "ratio-p10")
-			b.ReportMetric(took[1][n/2]/took[0][n/2], "ratio-median")
 		})
 	}
 }

@@ -25,6 +25,8 @@ type writer struct {
 	out     []byte
 	content []byte            // of the section at hand
 	code    []byte            // of the body at hand
+	traps   int               // blocks around the body at hand that end in a trap
+	trap    int               // the next of them
 	blocks  map[string]uint32 // number of the type () -> results, for several results
 	added   [][]byte          // results of the types to add
 }
@@ -39,7 +41,7 @@ func (w *writer) nameTypes() {
 	}
 	for i := range w.m.bodies {
 		results := w.m.resultsOf(i)
-		if _, ok := w.blocks[string(results)]; w.weights[i] > 0 && len(results) > 1 && !ok {
+		if _, ok := w.blocks[string(results)]; len(results) > 1 && !ok {
 			w.blocks[string(results)] = uint32(len(w.m.types) + len(w.added))
 			w.added = append(w.added, results)
 		}
@@ -131,25 +133,24 @@ func (w *writer) bodies(c, whole []byte) []byte {
 }
 
 // body writes one function: its locals, what it pays at its entry, and its code with the edits in it. Around the code go
-// two blocks: what returned, or branched out of the function, ends behind the inner one, where the depth is given back;
-// a check that fails goes behind the outer one, where it traps. A trap gives nothing back: the host sets the depth anew.
-// The checks share one trap because the engine then lays it out of the way.
+// blocks: what returned, or branched out of the function, ends behind the innermost, where the depth is given back; a
+// check that fails goes behind one of the others, where it traps. A trap gives nothing back: the host sets the depth anew.
 //
-// A function with loops keeps the fuel in a local, which the engine keeps in a register, and brings the global up to date
-// before calls and at its end.
+// Each check has a block of its own, for the engine joins a comparison and its branch into one only where nothing else
+// branches to the same place; and the block is around the code, since the engine then lays the trap out of the way.
 func (w *writer) body(c []byte, i int) []byte {
 	b, weight := &w.m.bodies[i], w.weights[i]
 	c = w.locals(c, b)
-	wrapped := b.checks || weight > 0
-	if wrapped {
-		c = w.blockType(append(c, opBlock, emptyBlock, opBlock), w.m.resultsOf(i))
+	w.traps, w.trap = min(b.countChecks(weight), maxTraps), 0
+	for range w.traps {
+		c = append(c, opBlock, emptyBlock)
 	}
-	if b.loops {
-		c = w.reload(c, b)
+	if w.traps > 0 {
+		c = w.blockType(append(c, opBlock), w.m.resultsOf(i))
 	}
 	c = w.pay(c, &b.edits[0], b)
 	if weight > 0 {
-		c = w.check(w.count(c, opI32Sub, weight), w.m.globals+1, opGlobalGet, i32, 1)
+		c = w.check(w.count(c, opI32Sub, weight), w.m.globals+1, i32, 1)
 	}
 	at := b.code
 	for j := range b.edits[1:] {
@@ -157,16 +158,12 @@ func (w *writer) body(c []byte, i int) []byte {
 		c = append(c, w.m.raw[at:e.at]...)
 		at = e.at
 		switch e.kind {
-		case save:
-			c = w.save(c, b)
 		case dive:
-			c = w.check(w.count(c, opI32Sub, 1), w.m.globals+1, opGlobalGet, i32, e.depth)
+			c = w.check(w.count(c, opI32Sub, 1), w.m.globals+1, i32, e.depth)
 		case rise:
 			c = w.count(c, opI32Add, 1)
-		case reload:
-			c = w.reload(c, b)
 		case leave:
-			if b.loops || weight > 0 {
+			if weight > 0 {
 				c = with(c, opBr, int(e.depth)-1)
 				at++
 			}
@@ -175,54 +172,49 @@ func (w *writer) body(c []byte, i int) []byte {
 		}
 	}
 	c = append(c, w.m.raw[at:b.to]...)
-	c = w.save(c, b)
 	if weight > 0 {
 		c = w.count(c, opI32Add, weight)
 	}
-	if wrapped {
-		c = append(w.save(append(c, opReturn, opEnd), b), opUnreachable, opEnd)
+	if w.traps > 0 {
+		c = append(c, opReturn)
+	}
+	for range w.traps {
+		c = append(c, opEnd, opUnreachable)
+	}
+	if w.traps > 0 {
+		c = append(c, opEnd)
 	}
 	return c
 }
 
-// locals are those of the function, and behind them ours: one for lengths, one for fuel.
-func (w *writer) locals(c []byte, b *body) []byte {
-	groups := b.groups
-	var ours []byte
-	if b.temporary {
-		groups, ours = groups+1, append(ours, 1, i32)
+// maxTraps is how many checks of a function have a trap of their own; those behind them share the last.
+const maxTraps = 200
+
+// countChecks is how many checks the function will have.
+func (b *body) countChecks(weight uint32) int {
+	n := 0
+	if weight > 0 {
+		n++
 	}
-	if b.loops {
-		groups, ours = groups+1, append(ours, 1, i64)
+	for _, e := range b.edits {
+		if e.kind.checks() {
+			n++
+		}
+	}
+	return n
+}
+
+// locals are those of the function, and behind them ours, for lengths.
+func (w *writer) locals(c []byte, b *body) []byte {
+	if !b.temporary {
+		return append(c, w.m.raw[b.from:b.code]...)
 	}
 	at := b.from
 	for w.m.raw[at] >= 0x80 {
 		at++
 	}
-	c = append(unsigned(c, uint64(groups)), w.m.raw[at+1:b.code]...)
-	return append(c, ours...)
-}
-
-// fuelLocal is where a function with loops keeps the fuel.
-func (b *body) fuelLocal() int {
-	if b.temporary {
-		return int(b.locals) + 1
-	}
-	return int(b.locals)
-}
-
-func (w *writer) reload(c []byte, b *body) []byte {
-	if !b.loops {
-		return c
-	}
-	return with(with(c, opGlobalGet, w.m.globals), opLocalSet, b.fuelLocal())
-}
-
-func (w *writer) save(c []byte, b *body) []byte {
-	if !b.loops {
-		return c
-	}
-	return with(with(c, opLocalGet, b.fuelLocal()), opGlobalSet, w.m.globals)
+	c = append(unsigned(c, uint64(b.groups+1)), w.m.raw[at+1:b.code]...)
+	return append(c, 1, i32)
 }
 
 func (w *writer) blockType(c, results []byte) []byte {
@@ -244,32 +236,31 @@ func (w *writer) count(c []byte, op byte, weight uint32) []byte {
 // with writes an instruction with an index.
 func with(c []byte, op byte, index int) []byte { return unsigned(append(c, op), uint64(index)) }
 
-// check traps if a variable is below zero; depth is the number of open blocks of the function.
-func (w *writer) check(c []byte, index int, get, kind byte, depth uint32) []byte {
-	c = with(c, get, index)
+// check traps if a variable is below zero; depth is the number of open blocks of the function. The first check of a
+// function goes behind the innermost of the blocks for traps.
+func (w *writer) check(c []byte, index int, kind byte, depth uint32) []byte {
+	c = with(c, opGlobalGet, index)
 	if kind == i64 {
 		c = append(c, opI64Const, 0, opI64LtS)
 	} else {
 		c = append(c, opI32Const, 0, opI32LtS)
 	}
-	return with(c, opBrIf, int(depth))
+	c = with(c, opBrIf, int(depth)+w.trap)
+	w.trap = min(w.trap+1, w.traps-1)
+	return c
 }
 
 // pay subtracts from the fuel. The forms that depend on a length find it on top of the stack, and leave it there.
 func (w *writer) pay(c []byte, e *edit, b *body) []byte {
-	get, set, fuel := byte(opGlobalGet), byte(opGlobalSet), w.m.globals
-	if b.loops {
-		get, set, fuel = opLocalGet, opLocalSet, b.fuelLocal()
-	}
 	if e.kind.byLength() {
 		c = with(c, opLocalTee, int(b.locals))
 	}
-	c = w.price(with(c, get, fuel), e, b)
-	c = with(append(c, opI64Sub), set, fuel)
+	c = w.price(with(c, opGlobalGet, w.m.globals), e, b)
+	c = with(append(c, opI64Sub), opGlobalSet, w.m.globals)
 	if e.kind == pay {
 		return c
 	}
-	return w.check(c, fuel, get, i64, e.depth)
+	return w.check(c, w.m.globals, i64, e.depth)
 }
 
 // price puts what is to be paid on the stack.
