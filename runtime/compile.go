@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime/metrics"
@@ -37,6 +38,7 @@ const (
 	// complaintBytes is how much of what a child says is kept.
 	complaintBytes = 4 << 10
 	exitMemory     = 3
+	exitPlace      = 4
 )
 
 // errCompile is a module that was given up.
@@ -63,6 +65,8 @@ func (rt *Runtime) compileInChild(ctx context.Context, wasm []byte, limits compi
 		return fmt.Errorf("starting the compiler: %w", err)
 	case st.ExitCode() == exitMemory:
 		return fmt.Errorf("%w: %d MiB of memory", errCompile, limits.memory>>20)
+	case st.ExitCode() == exitPlace:
+		return fmt.Errorf("the plugin cache %s does not take the compiled module: %s; make room there, or set XDG_CACHE_HOME to another folder", rt.cache.dir, said)
 	case st.ExitCode() == 1:
 		return fmt.Errorf("the engine refuses the module: %s", said)
 	case st.ExitCode() < 0: // killed, by the system or by us
@@ -84,11 +88,15 @@ func (c *complaint) String() string { return escape(bytes.TrimSpace(c.text), com
 // CompileModule is what the command in Options.Compiler runs, with three arguments: it compiles the metered module in r
 // into a folder, within so many seconds of processor time and bytes of memory. It returns the exit code.
 func CompileModule(ctx context.Context, args []string, r io.Reader, stderr io.Writer) int {
-	if err := compileAlone(ctx, args, r); err != nil {
-		_, _ = fmt.Fprintln(stderr, err)
-		return 1
+	err := compileAlone(ctx, args, r)
+	if err == nil {
+		return 0
 	}
-	return 0
+	_, _ = fmt.Fprintln(stderr, err)
+	if errors.As(err, new(*fs.PathError)) { // the module is sound, and its code has no place
+		return exitPlace
+	}
+	return 1
 }
 
 func compileAlone(ctx context.Context, args []string, r io.Reader) error {

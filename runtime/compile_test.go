@@ -84,6 +84,21 @@ func TestAModuleThatIsInvalidIsNamedByTheChild(t *testing.T) {
 	}
 }
 
+func TestACacheThatTakesNothingIsNotTheModulesFault(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "c")
+	rt := newRuntime(t, Options{CacheDir: dir, Compiler: self(t)})
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := rt.Load(t.Context(), Source{Name: "p", Bytes: wasmOf(t, "cursor")})
+	if err == nil || !strings.Contains(err.Error(), "the plugin cache "+dir) || !strings.Contains(err.Error(), "XDG_CACHE_HOME") {
+		t.Errorf("error is %v", err)
+	}
+}
+
 // TestACompileBombIsGivenUp compiles a module that no cap would have let through.
 func TestACompileBombIsGivenUp(t *testing.T) {
 	var bomb []byte

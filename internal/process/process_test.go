@@ -33,7 +33,7 @@ func TestAProcessTellsWhatItPrintedAndHowItEnded(t *testing.T) {
 }
 
 func TestAStoppedProcessCanBeKilled(t *testing.T) {
-	p := start(t, "sleep 1000")
+	p := start(t, "exec sleep 1000")
 	if now, peak := p.RSS(); now <= 0 || peak < now {
 		t.Errorf("%d bytes now, %d at most", now, peak)
 	}
