@@ -6,11 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/streamproc/streamproc/internal/provenance"
+	"golang.org/x/sync/errgroup"
 )
 
 // Batch is some scenarios, run one after the other on servers of their own.
@@ -24,11 +29,20 @@ type Batch struct {
 	Results   string        // folder: what is found is kept there, and the table of all that is kept is written anew
 	Binary    string        // "": built
 	Logs      string        // folder in which the logs of the instances stay; "": a temporary one, which goes if all is sound
+	Parallel  int           // scenarios at a time, each on servers of its own; 0 is 1
 	Talk      io.Writer
 }
 
-// Run runs the scenarios, and says whether all were sound.
-func (b Batch) Run(ctx context.Context) (sound bool, err error) {
+// oneRun is a scenario with its seed.
+type oneRun struct {
+	Kind
+	seed uint64
+	dir  string
+}
+
+// Run runs the scenarios, and says whether all were sound, and where all were asked for at scale 1, whether the goals are reached. One that
+// does not come about, or is unsound, stops no other.
+func (b Batch) Run(ctx context.Context) (good bool, err error) {
 	kinds := Kinds
 	if b.Soak > 0 {
 		kinds, b.Scenarios = []Kind{{"soak", "", func(seed uint64, _ float64) Scenario { return Soak(seed, b.Soak) }}}, "all"
@@ -43,6 +57,8 @@ func (b Batch) Run(ctx context.Context) (sound bool, err error) {
 		return true, nil
 	case b.Scenarios == "table":
 		return true, WriteTables(b.Results)
+	case b.Scenarios == "goals":
+		return b.goals()
 	default:
 		kinds = chosen
 	}
@@ -57,28 +73,64 @@ func (b Batch) Run(ctx context.Context) (sound bool, err error) {
 			return false, err
 		}
 	}
-	sound = true
-	for _, k := range kinds {
-		for i := range max(b.Runs, 1) {
-			r, err := b.one(ctx, k, b.Seed+uint64(i), filepath.Join(dir, fmt.Sprintf("%s-%d", k.Name, i+1)))
-			if err != nil {
-				return false, fmt.Errorf("%w (what the instances said is in %s)", err, dir)
-			}
-			sound = sound && r.Sound()
-		}
-	}
+	b.Talk = &sharedWriter{to: b.Talk}
+	sound, err := b.all(ctx, kinds, dir)
 	switch {
-	case !sound:
+	case !sound || err != nil:
 		fmt.Fprintf(b.Talk, "what the instances said is in %s\n", dir)
 	case b.Logs == "":
 		err = os.RemoveAll(dir)
 	}
-	return sound, errors.Join(err, WriteTables(b.Results))
+	reached := true
+	if b.Scale == 1 && b.Soak == 0 {
+		all, without := b.goals()
+		reached, err = all || b.Scenarios != "all", errors.Join(err, without)
+	}
+	return sound && reached, errors.Join(err, WriteTables(b.Results))
+}
+
+// all runs scenarios, several at a time.
+func (b Batch) all(ctx context.Context, kinds []Kind, dir string) (sound bool, err error) {
+	var mu sync.Mutex
+	var errs []error
+	commit := provenance.Commit(ctx, "chaos/results")
+	group := errgroup.Group{}
+	group.SetLimit(max(b.Parallel, 1))
+	sound = true
+	for _, k := range kinds {
+		for i := range max(b.Runs, 1) {
+			group.Go(func() error {
+				r, err := b.one(ctx, oneRun{k, b.Seed + uint64(i), filepath.Join(dir, fmt.Sprintf("%s-%d", k.Name, i+1))}, commit)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					fmt.Fprintf(b.Talk, "%s did not come about: %v\n", k.Name, err)
+					errs = append(errs, err)
+				}
+				sound = sound && err == nil && r.Sound()
+				return nil
+			})
+		}
+	}
+	_ = group.Wait() // errors are in errs
+	return sound, errors.Join(errs...)
+}
+
+// sharedWriter is for several scenarios at a time.
+type sharedWriter struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (w *sharedWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(b)
 }
 
 // choose finds the scenarios that are named.
 func choose(kinds []Kind, names string) (chosen []Kind, err error) {
-	if names == "list" || names == "table" {
+	if names == "list" || names == "table" || names == "goals" {
 		return nil, nil
 	}
 	if names == "all" {
@@ -95,36 +147,61 @@ func choose(kinds []Kind, names string) (chosen []Kind, err error) {
 }
 
 // one runs one scenario on fresh servers, and keeps what it found.
-func (b Batch) one(ctx context.Context, k Kind, seed uint64, dir string) (report Report, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return report, fmt.Errorf("making a folder for scenario %s: %w", k.Name, err)
+func (b Batch) one(ctx context.Context, what oneRun, commit string) (report Report, err error) {
+	if err := ctx.Err(); err != nil {
+		return report, err
 	}
-	s := k.Make(seed, b.Scale)
+	if err := os.MkdirAll(what.dir, 0o700); err != nil {
+		return report, fmt.Errorf("making a folder for scenario %s: %w", what.Name, err)
+	}
+	s := what.Make(what.seed, b.Scale)
 	s.Delivery = b.Delivery
 	on, err := StartServers(ctx, s)
 	if err != nil {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, on.Stop()) }()
-	if report, err = Run(ctx, s, Options{Servers: on, Binary: b.Binary, Dir: dir, Talk: b.Talk}); err != nil {
+	if report, err = Run(ctx, s, Options{Servers: on, Binary: b.Binary, Dir: what.dir, Commit: commit, Talk: b.Talk}); err != nil {
 		return report, err
 	}
 	fmt.Fprintln(b.Talk, report)
 	return report, report.keep(b.Results)
 }
 
-// keep writes a report as JSON beside the others.
+// goals says whether the kept results of the newest commit reach them.
+func (b Batch) goals() (bool, error) {
+	reports, err := readReports(b.Results)
+	if err != nil {
+		return false, err
+	}
+	t := tally(slices.Collect(maps.Values(reports)), b.Delivery)
+	fmt.Fprint(b.Talk, t)
+	return t.Reached(), nil
+}
+
+// keep writes a report as JSON beside the others, in the place of one of the same scenario, level of delivery and seed.
 func (r Report) keep(dir string) error {
 	raw, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return fmt.Errorf("writing a report as JSON: %w", err)
 	}
-	name := fmt.Sprintf("%s-%s-%s-%d.json", r.Date, r.Delivery, r.Scenario, r.Seed)
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // results are for everybody
 		return fmt.Errorf("keeping a report: %w", err)
 	}
+	name := fmt.Sprintf("%s-%s-%d.json", r.Delivery, r.Scenario, r.Seed)
 	if err := os.WriteFile(filepath.Join(dir, name), append(raw, '\n'), 0o644); err != nil { //nolint:gosec // results are for everybody
 		return fmt.Errorf("keeping a report: %w", err)
 	}
-	return nil
+	return r.supersede(dir)
+}
+
+// supersede removes what earlier commits brought for the same scenario: the table is that of one program.
+func (r Report) supersede(dir string) error {
+	kept, err := readReports(dir)
+	for name, k := range kept {
+		if k.Scenario == r.Scenario && k.Delivery == r.Delivery && k.Commit != r.Commit {
+			err = errors.Join(err, os.Remove(name))
+		}
+	}
+	return err
 }

@@ -2,8 +2,10 @@ package chaos
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +43,12 @@ func TestNothingIsLostAndOrderIsKeptWhileInstancesAreKilledComeAndGo(t *testing.
 	if n := r.Count()["SIGKILL"]; n != 3 {
 		t.Errorf("%d kills", n)
 	}
+	if xs, _, _ := measured(r.Faults); len(xs) == 0 {
+		t.Error("no fault had the time to itself")
+	}
 }
+
+var epoch = time.Unix(1_800_000_000, 0).UTC()
 
 func TestAPlanFollowsItsSeedAndLeavesRoomAtTheEnds(t *testing.T) {
 	s := Kills(7, 1000, 100, 20)
@@ -63,7 +70,7 @@ func TestAPlanFollowsItsSeedAndLeavesRoomAtTheEnds(t *testing.T) {
 
 func TestTheTableCallsAnUnsoundRunUnsound(t *testing.T) {
 	dir := t.TempDir()
-	good := Report{Scenario: "calm", Seed: 1, Date: "2026-01-01", Delivery: AtLeastOnce, Records: 1_234_567, Load: load.Load{IDs: 10},
+	good := Report{Scenario: "calm", Seed: 1, Begun: epoch, Delivery: AtLeastOnce, Records: 1_234_567, Load: load.Load{IDs: 10},
 		Verdicts: []judge.Verdict{{Wanted: 10, Arrived: 10}}, Faults: []Happened{{Fault: "SIGKILL", Recovery: 6.2, Silence: 6.3}, {Fault: "join", Planned: true}}}
 	bad := good
 	bad.Scenario, bad.Verdicts = "storm", []judge.Verdict{{Wanted: 10, Arrived: 10}, {Wanted: 10, Arrived: 9, Lost: 1}}
@@ -80,7 +87,7 @@ func TestTheTableCallsAnUnsoundRunUnsound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"1,234,567", "unsound", "6.2 / 6.2 / 6.2 s (1)", "6.3 / 6.3 / 6.3 s", "1 × SIGKILL"} {
+		for _, want := range []string{"0 B of 0 B", "1,234,567", "unsound", "6.2 / 6.2 / 6.2 s (1)", "6.3 / 6.3 / 6.3 s", "1 × SIGKILL"} {
 			if !strings.Contains(string(raw), want) {
 				t.Errorf("%s does not say %q:\n%s", name, want, raw)
 			}
@@ -124,10 +131,33 @@ func TestAFaultBeforeTheOutputHasRecoveredExcusesLonger(t *testing.T) {
 
 func TestAReportIsKeptInAFolderThatIsMadeForIt(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "results")
-	if err := (Report{Date: "2026-01-01", Delivery: "at_least_once", Scenario: "kill", Seed: 1}).keep(dir); err != nil {
+	if err := (Report{Begun: epoch, Delivery: "at_least_once", Scenario: "kill", Seed: 1}).keep(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "2026-01-01-at_least_once-kill-1.json")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "at_least_once-kill-1.json")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestResultsOfAnEarlierCommitGiveWay(t *testing.T) {
+	dir := t.TempDir()
+	old := Report{Begun: epoch, Delivery: ExactlyOnce, Scenario: "kill", Seed: 1, Commit: "old"}
+	other, next := old, old
+	other.Scenario, next.Seed, next.Commit = "redis", 2, "new"
+	for _, r := range []Report{old, other, next} {
+		if err := r.keep(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := readReports(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(kept)) {
+		names = append(names, filepath.Base(name))
+	}
+	if got := strings.Join(names, " "); got != "exactly_once-kill-2.json exactly_once-redis-1.json" {
+		t.Errorf("kept: %s", got)
 	}
 }

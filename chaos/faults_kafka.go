@@ -2,12 +2,14 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"syscall"
 	"time"
 
+	"github.com/streamproc/streamproc/chaos/load"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -53,20 +55,89 @@ func MoveLeaders() Fault {
 	}}
 }
 
-// AddPartitions adds some to the inputs: the group has to share them out, and nothing is written to them.
+// AddPartitions adds some to the inputs: the group has to share them out, and what the load has for them is written there.
 func AddPartitions() Fault {
 	return Fault{Name: "partitions added", Planned: true, Break: func(ctx context.Context, r *rig, _ *rand.Rand) (mend, error) {
-		return nil, r.admin(func(admin *kadm.Client) error {
-			made, err := admin.CreatePartitions(ctx, 2, r.inputs...)
-			if err == nil {
-				err = made.Error()
-			}
-			if err != nil {
-				return fmt.Errorf("adding partitions: %w", err)
+		err := r.admin(func(admin *kadm.Client) error {
+			for _, l := range r.lanes {
+				made, err := admin.CreatePartitions(ctx, load.Added, l.in)
+				if err == nil {
+					err = made.Error()
+				}
+				if err != nil {
+					return fmt.Errorf("adding partitions: %w", err)
+				}
 			}
 			return nil
 		})
+		if err != nil {
+			return nil, err
+		}
+		if err := r.replicated(ctx); err != nil {
+			return nil, err
+		}
+		for _, l := range r.lanes {
+			close(l.added)
+		}
+		return nil, nil
 	}}
+}
+
+// MakeTopicsAnew deletes the inputs, once all of them is committed, and makes them anew under their names.
+func MakeTopicsAnew() Fault {
+	return Fault{Name: "topic made anew", Planned: true, Break: func(ctx context.Context, r *rig, _ *rand.Rand) (mend, error) {
+		ctx, cancel := context.WithTimeout(ctx, brokerLimit)
+		defer cancel()
+		err := r.admin(func(admin *kadm.Client) error {
+			for _, l := range r.lanes {
+				if err := until(ctx, func() error { return l.done(ctx, admin) }); err != nil {
+					return err
+				}
+				gone, err := admin.DeleteTopics(ctx, l.in)
+				if err == nil {
+					err = gone.Error()
+				}
+				if err != nil {
+					return fmt.Errorf("deleting topic %s: %w", l.in, err)
+				}
+				if err := until(ctx, func() error { return create(ctx, admin, len(r.Brokers), l.in) }); err != nil {
+					return err
+				}
+				close(l.added)
+			}
+			return nil
+		})
+		return nil, err
+	}}
+}
+
+// done says why not all that is to be written before a change of the input has been written and committed.
+func (l *lane) done(ctx context.Context, admin *kadm.Client) error {
+	if !l.waits.Load() {
+		return errors.New("the load has not come to the change of its topic yet")
+	}
+	n, err := l.lag(ctx, admin)
+	if err == nil && n > 0 {
+		err = fmt.Errorf("%d records of %s are not committed yet", n, l.in)
+	}
+	return err
+}
+
+// until asks again and again until there is no error.
+func until(ctx context.Context, ready func() error) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		err := ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case <-tick.C:
+		}
+	}
 }
 
 // brokerLimit is for a broker to come or go on a busy machine.

@@ -63,3 +63,37 @@ func redisSetting(name, on, off string) Fault {
 		return func(ctx context.Context) error { return r.Redis.Expect(ctx, off, "+OK") }, nil
 	}}
 }
+
+// FillDiskOfRedis has its disk full: it answers, and refuses writes as it cannot write them down; asked to write down each, it ends.
+func FillDiskOfRedis() Fault {
+	return Fault{Name: "Redis disk full", Lasts: 2 * time.Second, UpTo: 6 * time.Second, Break: func(_ context.Context, r *rig, _ *rand.Rand) (mend, error) {
+		return r.Redis.FreeDisk, r.Redis.FillDisk()
+	}}
+}
+
+// tailLasts is how long the replica lacks what is written, at most.
+const tailLasts = 2 * time.Second
+
+// FailOver ends Redis with SIGKILL and puts a replica in its place that lacks the last writes. What was the master is the spare
+// of the next time.
+func FailOver() Fault {
+	return Fault{Name: "Redis failover without its tail", Sudden: true, UpTo: time.Second, Break: func(ctx context.Context, r *rig, rng *rand.Rand) (mend, error) {
+		master, spare := r.Redis, r.Spare
+		if err := spare.Follow(ctx, master); err != nil {
+			return nil, err
+		}
+		if err := spare.Expect(ctx, "REPLICAOF 127.0.0.1 1", "+OK"); err != nil { // nobody: it keeps what it has
+			return nil, err
+		}
+		if err := pause(ctx, time.Duration(rng.Int64N(int64(tailLasts)))); err != nil {
+			return nil, err
+		}
+		master.Kill()
+		if err := spare.Expect(ctx, "REPLICAOF NO ONE", "+OK"); err != nil {
+			return nil, err
+		}
+		r.swap()
+		r.RedisWay[0].Turn(spare.Addr())
+		return master.Restart, nil
+	}}
+}

@@ -3,6 +3,8 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +23,8 @@ type lane struct {
 	fed                atomic.Int64
 	waited             time.Time     // when the writing had to wait for the last faults; read after feed
 	hold               chan struct{} // closed when the faults are over: the last records are written after them
+	added              chan struct{} // closed when the input has its further partitions, or is made anew
+	waits              atomic.Bool   // for partitions, or for the faults to be over: nothing flows
 
 	mu    sync.Mutex
 	judge *judge.Judge
@@ -28,7 +32,7 @@ type lane struct {
 }
 
 func newLane(name string, l load.Load, epoch time.Time) *lane {
-	n := &lane{name: name, in: name + ".in", out: name + ".out", dlq: name + ".dlq", load: l, hold: make(chan struct{}),
+	n := &lane{name: name, in: name + ".in", out: name + ".out", dlq: name + ".dlq", load: l, hold: make(chan struct{}), added: make(chan struct{}),
 		judge: judge.New(l, epoch), at: map[string]map[int32]int64{name + ".out": {}, name + ".dlq": {}}}
 	for range l.All() {
 		n.total++
@@ -43,75 +47,141 @@ func (l *lane) createTopics(ctx context.Context, brokers []string) error {
 		return fmt.Errorf("making a client of Kafka: %w", err)
 	}
 	defer cl.Close()
-	stamp, isr := "LogAppendTime", fmt.Sprint(len(brokers)/2+1)
+	return create(ctx, kadm.NewClient(cl), len(brokers), l.in, l.out, l.dlq)
+}
+
+func create(ctx context.Context, admin *kadm.Client, brokers int, topics ...string) error {
+	stamp, isr := "LogAppendTime", fmt.Sprint(brokers/2+1)
 	settings := map[string]*string{"message.timestamp.type": &stamp, "min.insync.replicas": &isr}
-	made, err := kadm.NewClient(cl).CreateTopics(ctx, load.Partitions, int16(len(brokers)), settings, l.in, l.out, l.dlq)
+	made, err := admin.CreateTopics(ctx, load.Partitions, int16(brokers), settings, topics...)
 	if err == nil {
 		err = made.Error()
 	}
 	if err != nil {
-		return fmt.Errorf("making the topics of %s: %w", l.name, err)
+		return fmt.Errorf("making the topics %v: %w", topics, err)
 	}
 	return nil
 }
 
-// lastShare of the load is written only when the faults are over, so that every one of them happens while records flow.
-const lastShare = 0.02
+// The last records of a load are written only when the faults are over, so that every one of them happens while records flow.
+// Before that they trickle, if the faults take longer than the load.
+const (
+	lastShare   = 0.02
+	lastSeconds = 10  // at most, at the rate of the load
+	trickle     = 20  // times slower
+	turn        = 100 // records at a time
+)
+
+// askEvery is how often the writer tries again what failed: its silence is not to be taken for that of what it feeds.
+const askEvery = 100 * time.Millisecond
 
 // feed writes the load, at a steady rate that does not catch up after an outage.
 func (l *lane) feed(ctx context.Context, brokers []string, rate int) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.DefaultProduceTopic(l.in), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(5*time.Millisecond), kgo.UnknownTopicRetries(-1))
-	if err != nil {
-		return fmt.Errorf("making a client of Kafka: %w", err)
-	}
-	defer cl.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	held, next := l.total-int64(float64(l.total)*lastShare), time.Now()
+	out, err := l.dial(brokers)
+	if err != nil {
+		return err
+	}
+	defer func() { out.Close() }()
+	failed := func(_ *kgo.Record, err error) {
+		if err != nil {
+			cancel(fmt.Errorf("writing to %s: %w", l.in, err))
+		}
+	}
+	held := l.total - min(int64(float64(l.total)*lastShare), int64(lastSeconds*rate))
+	next, grown := time.Now(), l.load.Grown == 0
 	for t := range l.load.All() {
-		if n := l.fed.Load(); n%100 == 0 || n == held {
-			next = later(next.Add(100*time.Second/time.Duration(rate)), time.Now().Add(-100*time.Millisecond))
-			if err := l.pace(ctx, next, n >= held); err != nil {
+		if n := l.fed.Load(); n%turn == 0 || n == held {
+			if next, err = l.pace(ctx, next, rate, n >= held, l.total-n <= turn); err != nil {
 				return err
 			}
 		}
-		cl.Produce(ctx, &kgo.Record{Partition: l.load.Partition(t.ID), Key: l.load.AppendKey(nil, t.ID), Value: l.load.AppendValue(nil, t)},
-			func(_ *kgo.Record, err error) {
-				if err != nil {
-					cancel(fmt.Errorf("writing to %s: %w", l.in, err))
-				}
-			})
+		if !grown && t.ID >= l.load.Grown {
+			if out, err = l.grow(ctx, out, brokers); err != nil {
+				return err
+			}
+			grown = true
+		}
+		out.Produce(ctx, &kgo.Record{Partition: l.load.Partition(t), Key: l.load.AppendKey(nil, t.ID), Value: l.load.AppendValue(nil, t)}, failed)
 		l.fed.Add(1)
 	}
-	if err := cl.Flush(ctx); err != nil {
+	if err := out.Flush(ctx); err != nil {
 		return fmt.Errorf("writing the last records to %s: %w", l.in, err)
 	}
 	return context.Cause(ctx)
 }
 
-// pace waits for the next turn, and at the end for the faults to be over.
-func (l *lane) pace(ctx context.Context, next time.Time, last bool) error {
-	hold := l.hold
-	if !last {
-		hold = closed
+func (l *lane) dial(brokers []string) (*kgo.Client, error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.DefaultProduceTopic(l.in), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(5*time.Millisecond), kgo.UnknownTopicRetries(-1),
+		kgo.MetadataMinAge(askEvery), kgo.RetryBackoffFn(func(int) time.Duration { return askEvery }))
+	if err != nil {
+		return nil, fmt.Errorf("making a client of Kafka: %w", err)
 	}
-	select {
-	case <-hold:
-	default:
-		l.waited = time.Now()
-	}
-	for _, c := range []<-chan struct{}{after(next), hold} {
-		select {
-		case <-c:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
+	return cl, nil
 }
 
-var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+// grow waits until the input has its further partitions, or is made anew, and gives a client that knows them.
+func (l *lane) grow(ctx context.Context, old *kgo.Client, brokers []string) (*kgo.Client, error) {
+	if err := old.Flush(ctx); err != nil {
+		return old, fmt.Errorf("writing the records before %s changes: %w", l.in, err)
+	}
+	if err := l.await(ctx, l.added); err != nil {
+		return old, err
+	}
+	cl, err := l.dial(brokers)
+	if err != nil {
+		return old, err
+	}
+	old.Close()
+	return cl, nil
+}
+
+// await waits for c, and says meanwhile that nothing flows.
+func (l *lane) await(ctx context.Context, c <-chan struct{}) error {
+	select {
+	case <-c:
+		return nil
+	default:
+	}
+	l.waits.Store(true)
+	defer l.waits.Store(false)
+	select {
+	case <-c:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// pace waits for the next turn: at the end, while faults go on, longer, and for the last one until they are over.
+func (l *lane) pace(ctx context.Context, next time.Time, rate int, end, last bool) (time.Time, error) {
+	gap, hold := turn*time.Second/time.Duration(rate), l.hold
+	select {
+	case <-hold:
+		end = false
+	default:
+		if last {
+			l.waited = time.Now()
+			return time.Now(), l.await(ctx, hold)
+		}
+	}
+	if end {
+		gap *= trickle
+	} else {
+		hold = nil
+	}
+	next = later(next.Add(gap), time.Now().Add(-100*time.Millisecond))
+	select {
+	case <-after(next):
+	case <-hold:
+		next = time.Now()
+	case <-ctx.Done():
+		return next, context.Cause(ctx)
+	}
+	return next, nil
+}
 
 func after(t time.Time) <-chan struct{} {
 	c := make(chan struct{})
@@ -171,14 +241,27 @@ func (l *lane) unread(ctx context.Context, admin *kadm.Client) (n int64, err err
 	return n, nil
 }
 
-// lag is how many records of the input the group has not committed.
-func (l *lane) lag(ctx context.Context, admin *kadm.Client) (int64, error) {
-	lags, err := admin.Lag(ctx, l.name)
+// latest is the moment since which something new came out of every partition.
+func (l *lane) latest() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.judge.Flow().Latest(load.Partitions)
+}
+
+// lag is how many records of the input, and of internal topics behind it, the groups of the pipeline have not committed.
+func (l *lane) lag(ctx context.Context, admin *kadm.Client) (n int64, err error) {
+	groups, err := admin.ListGroups(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("listing the groups: %w", err)
+	}
+	ours := slices.DeleteFunc(groups.Groups(), func(g string) bool { return g != l.name && !strings.HasPrefix(g, l.name+".") })
+	lags, err := admin.Lag(ctx, ours...)
 	if err == nil {
 		err = lags.Error()
 	}
-	if err != nil {
-		return 0, fmt.Errorf("asking for the lag of group %s: %w", l.name, err)
+	if err != nil || len(ours) == 0 {
+		return 0, fmt.Errorf("asking for the lag of %s, groups %v: %w", l.name, ours, err)
 	}
-	return lags[l.name].Lag.Total(), nil
+	lags.Each(func(g kadm.DescribedGroupLag) { n += g.Lag.Total() })
+	return n, nil
 }

@@ -11,7 +11,7 @@ import (
 type Report struct {
 	Scenario     string          `json:"scenario"`
 	Seed         uint64          `json:"seed"`
-	Date         string          `json:"date"`
+	Begun        time.Time       `json:"begun"`
 	Machine      string          `json:"machine"`
 	Commit       string          `json:"commit"`
 	Delivery     string          `json:"delivery"`
@@ -19,6 +19,7 @@ type Report struct {
 	Redis        []string        `json:"redis,omitempty"`
 	Pipelines    int             `json:"pipelines"`
 	Rate         int             `json:"rate"`
+	Scale        float64         `json:"scale"` // of records and faults
 	Load         load.Load       `json:"load"`
 	Records      int64           `json:"records"` // written, copies included
 	Verdicts     []judge.Verdict `json:"verdicts"`
@@ -26,11 +27,13 @@ type Report struct {
 	Unexcused    []Unexcused     `json:"unexcused,omitempty"`
 	Trouble      []string        `json:"trouble,omitempty"` // what went wrong but for the records
 	Seconds      float64         `json:"seconds"`
-	Settled      float64         `json:"settled_seconds"` // from the last record written and the last fault to the last record out
+	Settled      float64         `json:"settled_seconds"`   // from the last record written and the last fault to the last record out
+	CaughtUp     float64         `json:"caught_up_seconds"` // from the last fault's end to the last record out, the writing of the last records included
 	SlowestDrain float64         `json:"slowest_drain_seconds"`
 	PeakRSS      int64           `json:"peak_rss_bytes"` // of the largest instance
 	RedisPeak    int64           `json:"redis_peak_bytes"`
-	Growth       *Growth         `json:"growth,omitempty"` // of a soak
+	RedisBound   int64           `json:"redis_bound_bytes"` // what it may have been at most
+	Growth       *Growth         `json:"growth,omitempty"`  // of a soak
 }
 
 // Happened is a fault as it happened.
@@ -39,6 +42,8 @@ type Happened struct {
 	Planned   bool      `json:"planned,omitempty"`
 	Sudden    bool      `json:"sudden,omitempty"`
 	Crowded   bool      `json:"crowded,omitempty"` // another came before the output had recovered: what it took is not its own
+	Overdue   bool      `json:"overdue,omitempty"` // the plan waited for its recovery in vain
+	Times     int       `json:"times,omitempty"`   // how many it broke at once; 0 is one
 	Unfed     bool      `json:"unfed,omitempty"`   // nothing was written any more: silence says nothing
 	Begin     time.Time `json:"begin"`
 	Broken    time.Time `json:"broken"`
@@ -48,6 +53,7 @@ type Happened struct {
 	Silence   float64   `json:"silence_seconds"`  // the longest of a partition, from the breaking
 	Recovery  float64   `json:"recovery_seconds"` // likewise, from the mending; where it was sudden, from the breaking
 	Repeats   int       `json:"repeats"`          // output that came again until the fault must be over
+	shown     time.Time // what it does has begun by then
 }
 
 // Unexcused are repeats of a pipeline that no fault explains, by when they came.
@@ -75,16 +81,19 @@ func (r Report) Sound() bool {
 func (r Report) Count() map[string]int {
 	n := map[string]int{}
 	for _, h := range r.Faults {
-		n[h.Fault]++
+		n[h.Fault] += max(1, h.Times)
 	}
 	return n
 }
+
+// measured says whether the recovery is that of this fault alone.
+func (h Happened) measured() bool { return !h.Planned && !h.Crowded && !h.Unfed }
 
 // crowd marks faults between which the output did not recover.
 func crowd(faults []Happened) {
 	for i := 1; i < len(faults); i++ {
 		if before, h := &faults[i-1], &faults[i]; before.Recovered.After(h.Begin) {
-			before.Crowded, h.Crowded = true, true
+			before.Crowded, h.Crowded = before.Crowded || !before.Overdue, true
 		}
 	}
 }

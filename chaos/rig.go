@@ -23,7 +23,7 @@ type Servers struct {
 	Brokers            []string
 	RedisAddr          string
 	Kafka              *servers.Kafka
-	Redis              *servers.Redis
+	Redis, Spare       *servers.Redis
 	KafkaWay, RedisWay []*proxy.Proxy // the instances go by them, where there are any
 	kafkaFronts        []string
 }
@@ -36,10 +36,16 @@ func StartServers(ctx context.Context, s Scenario) (on Servers, err error) {
 			err = errors.Join(err, on.Stop())
 		}
 	}()
-	if on.Redis, err = servers.StartRedis(ctx, servers.RedisOptions{Args: s.RedisArgs}); err != nil {
+	redis := servers.RedisOptions{Args: append(slices.Clone(s.RedisArgs), "--repl-diskless-sync-delay", "0"), Disk: true} // one replica at most
+	if on.Redis, err = servers.StartRedis(ctx, redis); err != nil {
 		return on, err
 	}
-	on.Kafka, err = servers.StartKafka(ctx, servers.KafkaOptions{Brokers: s.Brokers, HeapMB: brokerHeapMB, Proxied: s.Proxied})
+	if s.Spare {
+		if on.Spare, err = servers.StartRedis(ctx, redis); err != nil {
+			return on, err
+		}
+	}
+	on.Kafka, err = servers.StartKafka(ctx, servers.KafkaOptions{Brokers: s.Brokers, HeapMB: brokerHeapMB, Proxied: s.Proxied, Properties: brokerSessions})
 	if err != nil {
 		return on, err
 	}
@@ -77,6 +83,9 @@ func (s *Servers) seen() (brokers []string, redis string) {
 // brokerHeapMB is enough for a million records, and leaves room for three brokers on a small machine.
 const brokerHeapMB = 300
 
+// brokerSessions are half of Kafka's defaults (METHODOLOGY.md says why).
+var brokerSessions = map[string]string{"broker.session.timeout.ms": "4500", "broker.heartbeat.interval.ms": "1000"}
+
 // Stop ends them.
 func (s *Servers) Stop() error {
 	var errs []error
@@ -86,8 +95,10 @@ func (s *Servers) Stop() error {
 	if s.Kafka != nil {
 		errs = append(errs, s.Kafka.Stop())
 	}
-	if s.Redis != nil {
-		errs = append(errs, s.Redis.Stop())
+	for _, r := range []*servers.Redis{s.Redis, s.Spare} {
+		if r != nil {
+			errs = append(errs, r.Stop())
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -96,7 +107,7 @@ func (s *Servers) Stop() error {
 type rig struct {
 	Servers
 	binary, file, dir string
-	inputs            []string   // topics
+	lanes             []*lane
 	mu                sync.Mutex // over what the watch of memory reads meanwhile
 	instances         []*process.Process
 	slowestDrain      time.Duration
@@ -122,8 +133,12 @@ func Build(ctx context.Context, dir string) (string, error) {
 // start adds an instance.
 func (r *rig) start() error {
 	r.started++
-	p, err := process.Start(process.Options{Path: r.binary, Args: []string{"run", "-c", r.file},
-		Log: filepath.Join(r.dir, fmt.Sprintf("instance-%d.log", r.started))})
+	return r.startOn(filepath.Join(r.dir, fmt.Sprintf("instance-%d.log", r.started)))
+}
+
+// startOn adds an instance that writes its log to a file.
+func (r *rig) startOn(log string) error {
+	p, err := process.Start(process.Options{Path: r.binary, Args: []string{"run", "-c", r.file}, Log: log})
 	if err != nil {
 		return err
 	}
@@ -131,6 +146,28 @@ func (r *rig) start() error {
 	defer r.mu.Unlock()
 	r.instances = append(r.instances, p)
 	return nil
+}
+
+// redis is the one in use, for others than the goroutine of the plan.
+func (r *rig) redis() *servers.Redis {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.Redis
+}
+
+// swap takes the spare Redis for the one in use.
+func (r *rig) swap() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Redis, r.Spare = r.Spare, r.Redis
+}
+
+// pickSome chooses several.
+func (r *rig) pickSome(rng *rand.Rand, n int) (some []*process.Process) {
+	for _, i := range rng.Perm(len(r.instances))[:min(n, len(r.instances))] {
+		some = append(some, r.instances[i])
+	}
+	return some
 }
 
 // pick chooses an instance.
@@ -215,7 +252,24 @@ func (r *rig) write(configuration string) error {
 	if err := os.WriteFile(r.file, []byte(configuration), 0o600); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(r.dir, poisonFile), poison, 0o600); err != nil {
+	return r.writePlugin(poison)
+}
+
+// rebuild writes the plugin with a section more, that means nothing.
+func (r *rig) rebuild(rng *rand.Rand) error {
+	name := fmt.Sprintf("build %016x", rng.Uint64())
+	section := append([]byte{0, byte(1 + len(name)), byte(len(name))}, name...)
+	return r.writePlugin(append(slices.Clone(poison), section...))
+}
+
+// writePlugin puts the plugin in its place at once, as those do who deploy it.
+func (r *rig) writePlugin(module []byte) error {
+	file := filepath.Join(r.dir, poisonFile)
+	err := os.WriteFile(file+".next", module, 0o600)
+	if err == nil {
+		err = os.Rename(file+".next", file)
+	}
+	if err != nil {
 		return fmt.Errorf("writing the plugin: %w", err)
 	}
 	return nil

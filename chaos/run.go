@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -19,6 +20,7 @@ type Options struct {
 	Servers Servers
 	Binary  string    // of streamproc
 	Dir     string    // for the configuration and the logs
+	Commit  string    // of the source
 	Talk    io.Writer // told of each fault as it happens
 }
 
@@ -51,8 +53,8 @@ func Run(ctx context.Context, s Scenario, o Options) (Report, error) {
 	s.complete()
 	r := &run{Scenario: s, Options: o, rig: &rig{Servers: o.Servers, binary: o.Binary, dir: o.Dir}}
 	begin := time.Now()
-	r.report = Report{Scenario: s.Name, Seed: s.Load.Seed, Machine: provenance.Machine(), Commit: provenance.Commit(ctx), Delivery: s.Delivery,
-		Brokers: len(o.Servers.Brokers), Redis: s.RedisArgs, Pipelines: s.Pipelines, Rate: s.Rate, Load: s.Load, Date: begin.UTC().Format(time.DateOnly)}
+	r.report = Report{Scenario: s.Name, Seed: s.Load.Seed, Machine: provenance.Machine(), Commit: o.Commit, Delivery: s.Delivery,
+		Brokers: len(o.Servers.Brokers), Redis: s.RedisArgs, Pipelines: s.Pipelines, Rate: s.Rate, Load: s.Load, Scale: s.scale, Begun: begin.UTC().Truncate(time.Second)}
 	cl, err := kgo.NewClient(kgo.SeedBrokers(o.Servers.Brokers...))
 	if err != nil {
 		return r.report, fmt.Errorf("making a client of Kafka: %w", err)
@@ -77,11 +79,11 @@ func (r *run) prepare(ctx context.Context, epoch time.Time) error {
 		l := r.Load
 		l.Seed += uint64(i)
 		r.lanes = append(r.lanes, newLane(fmt.Sprintf("%s-%d", id, i+1), l, epoch))
-		r.rig.inputs = append(r.rig.inputs, r.lanes[i].in)
 		if err := r.lanes[i].createTopics(ctx, r.Servers.Brokers); err != nil {
 			return err
 		}
 	}
+	r.rig.lanes = r.lanes
 	brokers, redis := r.Servers.seen()
 	if err := r.rig.write(r.configuration(r.lanes, brokers, redis)); err != nil {
 		return err
@@ -147,9 +149,9 @@ func (r *run) watchMemory(ctx context.Context) {
 		for _, p := range r.rig.all() {
 			r.rig.remember(p)
 		}
-		if r.Servers.Redis != nil {
+		if redis := r.rig.redis(); redis != nil {
 			ax, cancel := context.WithTimeout(ctx, memoryEvery)
-			if n, err := r.Servers.Redis.Memory(ax); err == nil { // it may well be down
+			if n, err := redis.Memory(ax); err == nil { // it may well be down
 				r.report.RedisPeak = max(r.report.RedisPeak, n)
 			}
 			cancel()
@@ -175,28 +177,81 @@ func (r *run) follow(ctx context.Context) error {
 		if err := r.reach(ctx, e.At); err != nil {
 			return err
 		}
+		if err := r.calm(ctx, rng); err != nil {
+			return err
+		}
 		if err := r.rig.alive(); err != nil {
 			return err
 		}
-		h := Happened{Fault: e.Fault.Name, Planned: e.Fault.Planned, Sudden: e.Fault.Sudden, Begin: time.Now()}
-		mend, err := e.Fault.Break(ctx, r.rig, rng)
-		h.Broken = time.Now()
-		if err == nil && mend != nil {
-			select {
-			case <-ctx.Done():
-			case <-after(h.Begin.Add(e.Lasts)):
-			}
-			h.Mending = time.Now()
-			err = mend(context.WithoutCancel(ctx))
-		}
-		h.End = time.Now()
-		if err != nil {
+		if err := r.happen(ctx, e, rng); err != nil {
 			return fmt.Errorf("fault %s: %w", e.Fault.Name, err)
 		}
-		r.report.Faults = append(r.report.Faults, h)
-		fmt.Fprintf(r.Talk, "%s %3.0f%% %s for %v\n", r.Name, 100*r.lanes[0].share(), h.Fault, h.End.Sub(h.Begin).Round(time.Millisecond))
 	}
 	return nil
+}
+
+// happen has a fault happen, and be mended.
+func (r *run) happen(ctx context.Context, e Event, rng *rand.Rand) error {
+	h := Happened{Fault: e.Fault.Name, Planned: e.Fault.Planned, Sudden: e.Fault.Sudden, Times: e.Fault.Times, Begin: time.Now()}
+	h.shown = h.Begin.Add(e.Fault.Shows)
+	mend, err := e.Fault.Break(ctx, r.rig, rng)
+	h.Broken = time.Now()
+	if err == nil && mend != nil {
+		select {
+		case <-ctx.Done():
+		case <-after(h.Begin.Add(e.Lasts)):
+		}
+		h.Mending = time.Now()
+		err = mend(context.WithoutCancel(ctx))
+	}
+	h.End = time.Now()
+	if err != nil {
+		return err
+	}
+	h.shown = later(h.shown, h.End)
+	r.report.Faults = append(r.report.Faults, h)
+	fmt.Fprintf(r.Talk, "%s %3.0f%% %s for %v\n", r.Name, 100*r.lanes[0].share(), h.Fault, h.End.Sub(h.Begin).Round(time.Millisecond))
+	return nil
+}
+
+const (
+	calmLimit = 45 * time.Second       // a fault from which the output has not recovered by then counts as one that took so long
+	calmAfter = 700 * time.Millisecond // the output flows so long again before the next fault
+)
+
+// calm waits until the output has recovered from the last fault, so that the next has the time to itself, and then for a moment
+// at random. Dense scenarios do not wait.
+func (r *run) calm(ctx context.Context, rng *rand.Rand) error {
+	n := len(r.report.Faults)
+	if n == 0 || r.Dense {
+		return nil
+	}
+	last := &r.report.Faults[n-1]
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	from := last.shown.Add(calmAfter + time.Duration(rng.Int64N(int64(calmAfter))))
+	for end := last.shown.Add(calmLimit); ; {
+		all := time.Now()
+		for _, l := range r.lanes {
+			if l.waits.Load() {
+				last.Unfed = true
+				return nil
+			}
+			all = earlier(all, l.latest())
+		}
+		if all.After(from) {
+			return nil
+		}
+		if time.Now().After(end) {
+			last.Overdue = true
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
 }
 
 // reach waits until a share of the load has been written.
@@ -213,25 +268,42 @@ func (r *run) reach(ctx context.Context, share float64) error {
 	return nil
 }
 
-// settle waits until everything has come and nothing more does, or until nothing new has come for long.
+// settle waits until everything has come and is committed and nothing more comes, or until nothing has moved for long.
 func (r *run) settle(ctx context.Context, since time.Time) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	missing, moved := int64(-1), time.Now()
+	left, moved := int64(-1), time.Now()
 	for ctx.Err() == nil {
-		var now int64
-		for _, l := range r.lanes {
-			now += l.missing()
+		if now := r.left(ctx); now != left {
+			left, moved = now, time.Now()
 		}
-		if now != missing {
-			missing, moved = now, time.Now()
-		}
-		if missing == 0 && time.Since(moved) > quiet || time.Since(moved) > stuckLimit {
+		if left == 0 && time.Since(moved) > quiet || time.Since(moved) > stuckLimit {
 			break
 		}
 		<-tick.C
 	}
-	r.report.Settled = seconds(moved.Sub(since))
+	r.report.Settled, r.report.CaughtUp = seconds(moved.Sub(since)), seconds(moved.Sub(since))
+	if n := len(r.report.Faults); n > 0 {
+		r.report.CaughtUp = seconds(moved.Sub(r.report.Faults[n-1].End))
+	}
+}
+
+// left is how many records are still to come out, or else to be committed: the last of a load are copies, of which nothing comes.
+func (r *run) left(ctx context.Context) (n int64) {
+	for _, l := range r.lanes {
+		n += l.missing()
+	}
+	if n > 0 {
+		return n
+	}
+	for _, l := range r.lanes {
+		lag, err := l.lag(ctx, r.admin)
+		if err != nil {
+			return -1 // asked again
+		}
+		n += lag
+	}
+	return n
 }
 
 // readToTheEnd waits until the readers have seen all that there is. Transactions that killed instances have left open end by
@@ -275,11 +347,12 @@ func (r *run) finish(begin time.Time) {
 			r.report.Unexcused = append(r.report.Unexcused, Unexcused{l.name, at[0], at[1], n})
 		}
 	}
+	r.report.RedisBound = r.redisBound()
 	r.report.Seconds, r.report.SlowestDrain, r.report.PeakRSS = seconds(time.Since(begin)), seconds(r.rig.slowestDrain), r.rig.peakRSS
 }
 
 // silenceBefore is how long before the next fault a silence must have begun to belong to this one.
-const silenceBefore = 500 * time.Millisecond
+const silenceBefore = 1200 * time.Millisecond
 
 // measure says how the output took each fault: how long one partition was silent, from the breaking and from the mending.
 // What a fault does may begin only when a session has timed out.

@@ -23,7 +23,10 @@ type Scenario struct {
 	Brokers   int       // 1 or 3; broker faults want 3
 	Proxied   bool      // the instances reach Kafka and Redis by proxies, which network faults break
 	RedisArgs []string  // more arguments of redis-server
+	Spare     bool      // there is a second Redis, which may become a replica and take over; wants Proxied
+	Dense     bool      // faults do not wait for the output to recover from the one before
 	Plan      func(*rand.Rand) []Event
+	scale     float64
 	soak      bool
 }
 
@@ -53,7 +56,7 @@ const (
 )
 
 // The part of the load within which faults happen: records flow before the first and after the last.
-const firstFault, lastFault = 0.03, 0.93
+const firstFault, lastFault = 0.03, 0.97
 
 // Spread puts faults at random moments, so that each has a stretch of the load of its own, in random order.
 func Spread(rng *rand.Rand, faults ...Fault) []Event {
@@ -100,18 +103,22 @@ func (s *Scenario) configuration(lanes []*lane, brokers []string, redis string) 
 	if s.Load.Poisoned > 0 {
 		filter = "{ wasm: " + poisonFile + " }"
 	}
+	scope := "partition"
+	if s.Load.Scattered {
+		scope = "global"
+	}
 	for _, l := range lanes {
 		c += fmt.Sprintf(`  %s:
     delivery: %s
     commit_interval: %s
     source: { topics: [%q], start: earliest, session_timeout: %s }
     steps:
-      - dedup: { key: $.id, window: 24h }
-      - reorder: { key: $.key, sequence: $.seq, first: 0, max_wait: 10m }
+      - dedup: { key: $.id, window: 24h, scope: %s }
+      - reorder: { key: $.key, sequence: $.seq, first: 0, max_wait: 10m, scope: %s }
       - filter: %s
     sinks: { out: { topic: %q, key: $.key } }
     dlq: { topic: %q }
-`, l.name, s.Delivery, commitInterval, l.in, sessionTimeout, filter, l.out, l.dlq)
+`, l.name, s.Delivery, commitInterval, l.in, sessionTimeout, scope, scope, filter, l.out, l.dlq)
 	}
 	return c + "admin: { listen: \"127.0.0.1:0\" }\n"
 }
@@ -129,3 +136,16 @@ func list(words []string) string {
 
 // random is where the choices of a plan come from.
 func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 11)) }
+
+// What Redis may use: an id takes 16 bytes, and a quarter more for the steps in which its allocator lets a long string grow; a key
+// what is known of its order. Beside them there are what reorder holds back, answers and buffers of each pipeline, and Redis itself.
+const (
+	bytesOfID       = 20
+	bytesOfKey      = 128
+	bytesOfPipeline = 8 << 20
+	bytesOfRedis    = 8 << 20
+)
+
+func (s *Scenario) redisBound() int64 {
+	return bytesOfRedis + int64(s.Pipelines)*(bytesOfPipeline+bytesOfID*s.Load.IDs+bytesOfKey*s.Load.AllKeys())
+}

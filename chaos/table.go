@@ -4,14 +4,17 @@ import (
 	"cmp"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	texttemplate "text/template"
+	"time"
 
 	"github.com/dustin/go-humanize"
 )
@@ -29,11 +32,13 @@ type row struct {
 	RSS, RedisPeak                                            string
 	Trouble                                                   int
 	Sound                                                     bool
+	Beyond                                                    string // which goals of its own it misses
 }
 
 // page is what the templates are given.
 type page struct {
 	Machines []string
+	Goals    Goals // of exactly_once
 	Rows     []row
 	Totals   []total
 }
@@ -53,7 +58,11 @@ func WriteTables(dir string) error {
 	if err != nil {
 		return err
 	}
-	p := summarise(reports)
+	var inOrder []Report
+	for _, name := range slices.Sorted(maps.Keys(reports)) {
+		inOrder = append(inOrder, reports[name])
+	}
+	p := summarise(inOrder)
 	var md, html strings.Builder
 	if err := texttemplate.Must(texttemplate.ParseFS(tables, "table.md.tmpl")).Execute(&md, p); err != nil {
 		return fmt.Errorf("writing the table: %w", err)
@@ -69,13 +78,18 @@ func WriteTables(dir string) error {
 	return nil
 }
 
-func readReports(dir string) (all []Report, err error) {
+// readReports reads them all, by the names of their files.
+func readReports(dir string) (map[string]Report, error) {
+	all := map[string]Report{}
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil {
 		return nil, fmt.Errorf("looking for results: %w", err)
 	}
 	for _, f := range files {
 		raw, err := os.ReadFile(f)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another scenario has just replaced it
+		}
 		if err != nil {
 			return nil, fmt.Errorf("reading results: %w", err)
 		}
@@ -83,13 +97,14 @@ func readReports(dir string) (all []Report, err error) {
 		if err := json.Unmarshal(raw, &r); err != nil {
 			return nil, fmt.Errorf("reading results %s: %w", f, err)
 		}
-		all = append(all, r)
+		all[f] = r
 	}
 	return all, nil
 }
 
 func summarise(reports []Report) (p page) {
 	type group struct{ delivery, name string } // of a scenario, or of a fault
+	p.Goals = tally(reports, ExactlyOnce)
 	scenarios, faults, machines := map[group][]Report{}, map[group][]Report{}, map[string]bool{}
 	for _, r := range reports {
 		g := group{r.Delivery, r.Scenario}
@@ -132,10 +147,11 @@ func totalOf(fault string, runs []Report) total {
 
 func rowOf(runs []Report) row {
 	first := runs[0]
-	w := row{Scenario: first.Scenario, Delivery: first.Delivery, Runs: len(runs), Date: first.Date, Sound: true,
+	w := row{Scenario: first.Scenario, Delivery: first.Delivery, Runs: len(runs), Date: first.Begun.Format(time.DateOnly), Sound: true,
 		Servers: strings.TrimSpace(fmt.Sprintf("%d × Kafka, Redis %s", first.Brokers, strings.Join(first.Redis, " ")))}
-	var records, rss, redis int64
-	var settled, drain float64
+	var records, rss, redis, bound int64
+	var settled, caughtUp, drain float64
+	beyond := map[string]bool{}
 	var faults []Happened
 	seeds, commits, counts := []string{}, map[string]bool{}, map[string]int{}
 	for _, r := range runs {
@@ -144,7 +160,11 @@ func rowOf(runs []Report) row {
 		w.Misordered, w.Spoilt = w.Misordered+v.Misordered, w.Spoilt+v.Altered+v.Foreign+v.Unwanted
 		w.Trouble, w.Sound = w.Trouble+len(r.Trouble), w.Sound && r.Sound()
 		records, rss, redis = records+r.Records, max(rss, r.PeakRSS), max(redis, r.RedisPeak)
-		settled, drain = max(settled, r.Settled), max(drain, r.SlowestDrain)
+		settled, caughtUp, drain = max(settled, r.Settled), max(caughtUp, r.CaughtUp), max(drain, r.SlowestDrain)
+		bound = max(bound, r.RedisBound)
+		for _, goal := range r.beyond() {
+			beyond[goal] = true
+		}
 		seeds, commits[r.Commit] = append(seeds, fmt.Sprint(r.Seed)), true
 		for fault, n := range r.Count() {
 			counts[fault] += n
@@ -152,8 +172,9 @@ func rowOf(runs []Report) row {
 		faults = append(faults, r.Faults...)
 	}
 	w.Seeds, w.Commits = strings.Join(seeds, ", "), strings.Join(slices.Sorted(maps.Keys(commits)), ", ")
-	w.Records, w.RSS, w.RedisPeak = humanize.Comma(records), humanize.IBytes(uint64(rss)), humanize.IBytes(uint64(redis))
-	w.Settled, w.Drain = fmt.Sprintf("%.1f s", settled), fmt.Sprintf("%.1f s", drain)
+	w.Records, w.RSS, w.RedisPeak = humanize.Comma(records), humanize.IBytes(uint64(rss)), humanize.IBytes(uint64(redis))+" of "+humanize.IBytes(uint64(bound))
+	w.Beyond = strings.Join(slices.Sorted(maps.Keys(beyond)), ", ")
+	w.Settled, w.Drain = fmt.Sprintf("%.1f s (%.1f s)", settled, caughtUp), fmt.Sprintf("%.1f s", drain)
 	var words []string
 	for _, fault := range slices.Sorted(maps.Keys(counts)) {
 		words = append(words, fmt.Sprintf("%d × %s", counts[fault], fault))
@@ -165,12 +186,7 @@ func rowOf(runs []Report) row {
 
 // recoveries are those of the faults that had the time to themselves.
 func recoveries(faults []Happened) string {
-	var xs []float64
-	for _, h := range faults {
-		if !h.Planned && !h.Crowded && !h.Unfed {
-			xs = append(xs, h.Recovery)
-		}
-	}
+	xs, _, _ := measured(faults)
 	if len(xs) == 0 {
 		return "–"
 	}
@@ -194,8 +210,15 @@ func silences(faults []Happened) string {
 // quantiles are the median, the 99th percentile and the largest.
 func quantiles(xs []float64) string {
 	slices.Sort(xs)
-	at := func(q float64) float64 { return xs[min(len(xs)-1, int(q*float64(len(xs))))] }
-	return fmt.Sprintf("%.1f / %.1f / %.1f s", at(0.5), at(0.99), xs[len(xs)-1])
+	return fmt.Sprintf("%.1f / %.1f / %.1f s", quantile(xs, 0.5), quantile(xs, 0.99), xs[len(xs)-1])
+}
+
+// quantile is the one below which a share of what is sorted lies; 0 if there is nothing.
+func quantile(sorted []float64, share float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)-1, int(share*float64(len(sorted))))]
 }
 
 func (r Report) remarks() (list []string) {
@@ -215,8 +238,11 @@ func (r Report) String() string {
 	if w.Sound {
 		word = "sound"
 	}
+	if w.Beyond != "" {
+		word += ", beyond its goal: " + w.Beyond
+	}
 	return fmt.Sprintf("%s: %s, seed %d, %s, %s records in %.0f s; %s\n  lost %d, leaked %d, repeated %d (%d without excuse), misordered %d, spoilt %d\n"+
-		"  recovery %s, silence %s (median, 99 %%, largest); settled %s after the end; slowest drain %s; largest instance %s, Redis %s%s",
+		"  recovery %s, silence %s (median, 99 %%, largest); settled %s after the last record (the last fault); slowest drain %s; largest instance %s, Redis %s%s",
 		word, r.Scenario, r.Seed, r.Delivery, w.Records, r.Seconds, w.Faults, w.Lost, w.Leaked, w.Repeated, w.Unexcused, w.Misordered, w.Spoilt,
 		w.Recovery, w.Silence, w.Settled, w.Drain, w.RSS, w.RedisPeak, strings.Join(append([]string{""}, r.remarks()...), "\n  "))
 }

@@ -174,10 +174,12 @@ var digestRE = regexp.MustCompile(`^[0-9a-f]{64}$`)
 func (b *builder) plugin(name string) value {
 	p := &Plugin{Name: name, Limits: b.limits}
 	b.cfg.Plugins[name] = p
-	return one([]string{"wasm", "js", "oci"}, func() settings {
+	return one([]string{"wasm", "js", "py", "oci"}, func() settings {
 		return settings{
 			{name: "wasm", doc: "The module.", value: file(&p.Wasm)},
 			{name: "js", doc: "The script, in TypeScript or JavaScript. It imports files of its own folder only.", value: file(&p.JS)},
+			{name: "py", doc: "The script, in Python. It imports files beside it, and what its engine has.", value: file(&p.Py)},
+			{name: "engine", doc: "What runs a script in Python.", value: engine(&p.Engine)},
 			{name: "abi", doc: "What the module speaks, where its imports and exports leave that open.", value: abi(&p.ABI)},
 			{name: "sha256", doc: "The digest of the module or script; nothing else is loaded.", value: digest(&p.SHA256)},
 			{name: "limits", doc: "What the plugin may use.", value: pluginLimits(&p.Limits)},
@@ -186,10 +188,31 @@ func (b *builder) plugin(name string) value {
 			{name: "capabilities", doc: "What the plugin is given of the world: `clock`, the time of the clock on the wall instead of that of the batch.", value: capabilities(&p.Capabilities)},
 		}
 	}).then(func(a at) {
-		if p.Signer != "" && p.JS != "" {
+		if p.Signer != "" && p.JS+p.Py != "" {
 			a.fail(conflict, "pin it with sha256 instead", "a script is not signed")
 		}
+		p.checkEngine(a)
 	})
+}
+
+// engine is not carried, and not looked for: it is the user's, who says which one it is.
+func engine(to *Engine) value {
+	return object(func() settings {
+		return settings{
+			{name: "wasm", doc: "A Python for WASI. `streamproc plugin new --lang py` says where there is one.", need: "add wasm: python.wasm", value: file(&to.Wasm)},
+			{name: "sha256", doc: "The digest of the engine; nothing else is loaded.", need: "add sha256: what sha256sum prints for the file", value: digest(&to.SHA256)},
+		}
+	})
+}
+
+// checkEngine holds a plugin to it that a script in Python has an engine, and nothing else has.
+func (p *Plugin) checkEngine(a at) {
+	switch has := p.Engine != (Engine{}); {
+	case p.Py != "" && !has && a.isMapping():
+		a.fail(missing, "add engine: { wasm: python.wasm, sha256: … }; streamproc plugin new --lang py says where there is one", "engine is missing: a Python is not carried")
+	case p.Py == "" && has:
+		a.fail(conflict, "leave engine out", "only a script in Python names its engine")
+	}
 }
 
 var referenceRE = regexp.MustCompile(`^[^\s@/]+/[^\s@]+@sha256:[0-9a-f]{64}$`)
@@ -213,7 +236,7 @@ func signature(to *string) value {
 }
 
 func abi(to *string) value {
-	return word(to, "sp1", "redpanda", "fluvio", "command", "command-batch").unset("as its imports and exports say")
+	return word(to, "sp1", "redpanda", "fluvio", "connect", "extism", "conduit", "command", "command-batch").unset("as its imports and exports say")
 }
 
 func digest(to *string) value {

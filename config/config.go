@@ -56,13 +56,21 @@ type Plugin struct {
 	Name   string
 	Wasm   string // path, resolved; or
 	JS     string // path of a script, resolved; or
+	Py     string // path of a script in Python, resolved; or
 	OCI    string // HOST/NAME@sha256:…
 	Signer string // path of the public key that the module must be signed with, resolved; "": none
 	ABI    string // what the module speaks; "": as its imports and exports say
 	SHA256 string // hex; "": not pinned
 	Limits PluginLimits
+	Engine Engine // of a script in Python
 
 	Capabilities []string // what it is given of the world: clock
+}
+
+// Engine is a module that runs scripts, by its digest: it is not ours.
+type Engine struct {
+	Wasm   string // path, resolved
+	SHA256 string // hex
 }
 
 // PluginLimits cage a plugin. A zero means the default of the language.
@@ -169,10 +177,11 @@ type Filter struct {
 
 // PluginUse is a plugin with the configuration that it is given, as JSON, and the sinks that it may write to by name.
 type PluginUse struct {
-	Plugin  *Plugin
-	Config  []byte
-	Outputs []*Sink
-	Shadow  float64 // share of the records on which a new one runs beside the old one first; 0: none
+	Plugin   *Plugin
+	Config   []byte
+	Outputs  []*Sink
+	LookBack int64   // how many offsets before a record its answer may rest on; 0: none
+	Shadow   float64 // share of the records on which a new one runs beside the old one first; 0: none
 }
 
 // Dedup drops what has been there before.
@@ -197,6 +206,7 @@ type Reorder struct {
 	FirstAny    bool
 	First       int64
 	MaxWait     time.Duration
+	ForgetAfter time.Duration // not below MaxWait
 	MaxBuffered int
 	OnGap       string // skip, dlq or halt
 	Late        string // dlq, drop, pass or side

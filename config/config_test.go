@@ -70,6 +70,7 @@ var mistakes = []struct {
 	beyondSchema   bool
 }{
 	{"- reorder:", "- reoder:", `:13:9: pipelines.accept.steps[2].reoder: unknown key (did you mean "reorder"?)`, false},
+	{"max_wait: 5m", "max_wait: 8d", "forget_after is 7d, and max_wait is 8d", false},
 	{"window: 24h", "window: 24", `pipelines.accept.steps[1].dedup.window: "24" is no duration (write 24s, or 24ms)`, false},
 	{"window: 24h", "on_unavailable: pause", `unknown value "pause" (use stall, pass or fail)`, false},
 	{"key: $.id", "key: id", `is no path`, true},
@@ -94,6 +95,9 @@ var mistakes = []struct {
 	{"session_timeout: 6s", "session_timeout: 6s, poll: {}, poll: {}", "the key is there twice, first in line 9", true},
 	{"admin: {", "admin: { hosts: [], hosts: [],", "the key is there twice", true},
 	{"[\"127.0.0.1:6379\"]", "[\"127.0.0.1\"]", `"127.0.0.1" is no address (write host:port)`, true},
+	{"- dedup: { key: $.id, window: 24h }", "- transform: { py: x.py }", "engine is missing: a Python is not carried (add engine: { wasm: python.wasm, sha256: … }", true},
+	{"- dedup: { key: $.id, window: 24h }", "- transform: { py: x.py, engine: { wasm: p.wasm } }", "sha256 is missing (add sha256: what sha256sum prints for the file)", false},
+	{"- dedup: { key: $.id, window: 24h }", "- transform: { js: x.js, engine: { wasm: p.wasm, sha256: " + strings.Repeat("0", 64) + " } }", "only a script in Python names its engine", true},
 	{"[\"127.0.0.1:6379\"]", "[]", "the list is empty (name at least one host:port)", true},
 }
 

@@ -274,7 +274,7 @@ func (r *pipelineReader) checkHops() {
 }
 
 func (r *pipelineReader) checkSteps() {
-	reorders, names := 0, map[string]bool{}
+	reorders, dedups, names := 0, 0, map[string]bool{}
 	for i, s := range r.p.Steps {
 		step := r.steps[i]
 		switch {
@@ -282,6 +282,10 @@ func (r *pipelineReader) checkSteps() {
 			step.fail(conflict, "move dedup before reorder", "dedup cannot come after reorder: it needs the order of the log")
 		case s.Reorder != nil:
 			reorders++
+		case s.Dedup != nil:
+			dedups++
+		case s.plugin() != nil && s.plugin().LookBack > 0 && reorders+dedups > 0:
+			step.fail(conflict, "move it before dedup and reorder", "a step with look_back cannot come after dedup or reorder: it is given again what the log holds")
 		case s.Route != nil && i != len(r.p.Steps)-1:
 			step.fail(conflict, "move it to the end", "route is the last step")
 		}

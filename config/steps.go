@@ -39,6 +39,9 @@ func (r *pipelineReader) step(into *[]Step, top bool) value {
 		if s.OnError == "retry" && (s.Dedup != nil || s.Reorder != nil || s.Route != nil) {
 			a.fail(conflict, "use dlq, drop, pass or stop", "only filter and transform can try a record again: the others would give the same answer")
 		}
+		if u := s.plugin(); u != nil && u.LookBack > 0 {
+			checkLookBack(a, &s, top)
+		}
 		if s.Name == "" {
 			s.Name = fmt.Sprintf("%s-%d", s.Verb(), len(*into)+1)
 		}
@@ -47,6 +50,26 @@ func (r *pipelineReader) step(into *[]Step, top bool) value {
 		}
 		*into = append(*into, s)
 	})
+}
+
+// plugin is what a step uses, or nil.
+func (s *Step) plugin() *PluginUse {
+	if s.Filter != nil {
+		return s.Filter.Plugin
+	}
+	return s.Transform
+}
+
+// checkLookBack refuses what would give a plugin that looks back other records than those of the log, once each and in order.
+func checkLookBack(a at, s *Step, top bool) {
+	switch {
+	case !top:
+		a.fail(conflict, "move it before the route", "a step with look_back cannot stand in a branch of a route, which sees some of the records")
+	case s.OnError == "retry":
+		a.fail(conflict, "use dlq, drop, pass or stop", "a step with look_back cannot try a record again: it has seen later ones")
+	case s.plugin().Shadow > 0:
+		a.fail(conflict, "leave shadow out", "a plugin with look_back cannot be tried in the shadow, which sees some of the records")
+	}
 }
 
 func misplaced(verb string) value {
@@ -86,22 +109,24 @@ func (r *pipelineReader) transform(s *Step) value {
 func (r *pipelineReader) use(u *PluginUse) value {
 	own, sink := &Plugin{Limits: r.limits}, (*Sink)(nil)
 	named := func(at) {
-		file := filepath.Base(own.Wasm + own.JS)
+		file := filepath.Base(own.Wasm + own.JS + own.Py)
 		own.Name, u.Plugin = strings.TrimSuffix(file, filepath.Ext(file)), own
 	}
-	return one([]string{"plugin", "wasm", "js"}, func() settings {
+	return one([]string{"plugin", "wasm", "js", "py"}, func() settings {
 		return settings{
 			{name: "plugin", doc: "The plugin, by its name in resources.plugins.", value: reference(&u.Plugin, "plugin", r.cfg.Plugins).unset("")},
 			{name: "wasm", doc: "A module that has no name.", value: file(&own.Wasm).then(named)},
 			{name: "js", doc: "A script that has no name, in TypeScript or JavaScript. It imports files of its own folder only.", value: file(&own.JS).then(named)},
 			{name: "config", doc: "What the plugin is given when it starts, as JSON.", value: anything(&u.Config)},
+			{name: "look_back", doc: "How many offsets back in its partition the plugin may remember. After a crash, a move to another worker or a trap it is given those records again, without any effect. Only before dedup and reorder.", value: count(&u.LookBack, 1, 10_000).unset("none: its memory is not relied on")},
 			{name: "shadow", doc: "At a reload, a new plugin first runs on this share of the records beside the old one, without any effect; if more than 1% come out otherwise, the reload is refused.", value: share(&u.Shadow)},
 			{name: "outputs", doc: "The sinks that the plugin may write to by name, beside its step's own output.", value: list(func() value {
 				return r.toSink(&sink).then(func(at) { u.Outputs = append(u.Outputs, sink) })
 			})},
-			{name: "py", value: later()},
+			{name: "py", doc: "A script that has no name, in Python. It imports files beside it, and what its engine has.", value: file(&own.Py).then(named)},
+			{name: "engine", doc: "What runs a script in Python.", value: engine(&own.Engine)},
 		}
-	})
+	}).then(own.checkEngine)
 }
 
 // store is the Redis of a step that has state.
@@ -139,7 +164,7 @@ func global(to *bool) value {
 
 func (r *pipelineReader) reorder(s *Step) value {
 	o := &Reorder{Store: only(r.cfg.Redis), Key: "key", FirstAny: true, MaxWait: 5 * time.Second, MaxBuffered: 100_000, OnGap: "skip", Late: "dlq",
-		IdleTimeout: time.Minute, MaxFuture: time.Hour, OnStateLoss: "rebuild"}
+		ForgetAfter: 7 * 24 * time.Hour, IdleTimeout: time.Minute, MaxFuture: time.Hour, OnStateLoss: "rebuild"}
 	first := special("count, or any", "0, 1, any", "any", `^any$|`+countPattern, func(a at) {
 		if a.text() != "any" {
 			o.FirstAny, o.First = false, a.count(0, 0, math.MaxInt64)
@@ -154,6 +179,8 @@ func (r *pipelineReader) reorder(s *Step) value {
 			{name: "time", doc: "The event time of a record: milliseconds since 1970, or RFC 3339.", value: r.field(&o.Time)},
 			{name: "first", doc: "The sequence that a new key begins at.", value: first},
 			{name: "max_wait", doc: "How long a record waits for those before it, in the time of the log.", value: duration(&o.MaxWait, time.Millisecond, 30*24*time.Hour)},
+			{name: "forget_after", doc: "How long a key is remembered that does not come, in the time of the log: after twice as long at most, it is a new one. It is not below `max_wait`.",
+				value: duration(&o.ForgetAfter, time.Second, 366*24*time.Hour)},
 			{name: "max_buffered", doc: "The most records that wait in one partition; beyond it the oldest gap ends early.", value: count(&o.MaxBuffered, 1, 10_000_000)},
 			{name: "on_gap", doc: "What to do when max_wait is over: go on (`skip`), send what waited to the dead letters, or halt.", value: word(&o.OnGap, "skip", "dlq", "halt")},
 			{name: "late", doc: "What becomes of a record whose turn has passed.", value: r.side(&o.Late, &o.Side, "dlq", "drop", "pass")},
@@ -163,7 +190,12 @@ func (r *pipelineReader) reorder(s *Step) value {
 			{name: "store", doc: "The Redis that keeps the state.", value: r.store(&o.Store)},
 		}
 	})
-	return object.then(stored(&o.Store)).then(func(at) { s.Reorder = o })
+	return object.then(stored(&o.Store)).then(func(a at) {
+		if s.Reorder = o; o.Sequence != "" && o.ForgetAfter < o.MaxWait {
+			a.fail(conflict, "raise forget_after, or lower max_wait", "forget_after is %s, and max_wait is %s: a key that is waited for may not be forgotten",
+				writtenDuration(o.ForgetAfter), writtenDuration(o.MaxWait))
+		}
+	})
 }
 
 // side is one of several words, or side:SINK.

@@ -19,17 +19,19 @@ import (
 	"github.com/streamproc/streamproc/redisstate"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/js"
+	"github.com/streamproc/streamproc/runtime/py"
 	"github.com/streamproc/streamproc/stream"
 )
 
 // Who plays which part.
 var (
-	_ pipeline.Client    = (*kafka.Client)(nil)
-	_ pipeline.Step      = (*runtime.Guest)(nil)
-	_ pipeline.Stateful  = (*dedup.Step)(nil)
-	_ pipeline.Deriver   = deduper{}
-	_ pipeline.Predicate = (*expr.Predicate)(nil)
-	_ dedup.Store        = (*redisstate.Space)(nil)
+	_ pipeline.Client     = (*kafka.Client)(nil)
+	_ pipeline.Step       = (*runtime.Guest)(nil)
+	_ pipeline.Rememberer = (*runtime.Guest)(nil)
+	_ pipeline.Stateful   = (*dedup.Step)(nil)
+	_ pipeline.Deriver    = deduper{}
+	_ pipeline.Predicate  = (*expr.Predicate)(nil)
+	_ dedup.Store         = (*redisstate.Space)(nil)
 )
 
 // deduper lets the flow derive verdicts without the step's store.
@@ -241,7 +243,7 @@ func (b *builder) loadSteps(ctx context.Context, steps []config.Step) error {
 func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse) error {
 	c := use.Plugin
 	s := runtime.Source{Name: c.Name, SHA256: c.SHA256, Config: use.Config, Topics: b.cfg.Source.Topics, ABI: c.ABI,
-		Limits: limitsOf(c.Limits), Capabilities: c.Capabilities, Logger: b.log}
+		Limits: limitsOf(c.Limits), Capabilities: c.Capabilities, LookBack: use.LookBack, Logger: b.log}
 	for _, sink := range use.Outputs {
 		s.Outputs = append(s.Outputs, runtime.Output{Name: sink.Name, Sink: b.numbers[sink]})
 	}
@@ -263,17 +265,27 @@ func limitsOf(l config.PluginLimits) runtime.Limits {
 
 // readPlugin reads the module, or the script and with it the engine that runs it.
 func (b *builder) readPlugin(ctx context.Context, s *runtime.Source, p *config.Plugin) (err error) {
-	if p.JS == "" {
-		s.Bytes, err = b.module(ctx, p)
+	switch {
+	case p.JS != "":
+		script, err := js.Compile(p.JS)
+		if err != nil {
+			return err
+		}
+		script.Bytes = b.cfg.Source.Bytes
+		s.Bytes, s.Dialect = js.Engine, script
+		return nil
+	case p.Py != "":
+		script, err := py.Read(p.Py)
+		if err != nil {
+			return err
+		}
+		script.Bytes = b.cfg.Source.Bytes
+		s.Dialect = script
+		s.Bytes, err = py.Engine(p.Engine.Wasm, p.Engine.SHA256)
 		return err
 	}
-	script, err := js.Compile(p.JS)
-	if err != nil {
-		return err
-	}
-	script.Bytes = b.cfg.Source.Bytes
-	s.Bytes, s.Dialect = js.Engine, script
-	return nil
+	s.Bytes, err = b.module(ctx, p)
+	return err
 }
 
 func (b *builder) store(r *config.Redis) (err error) {
@@ -353,6 +365,9 @@ func (b *builder) guest(ctx context.Context, name string, mode runtime.Mode, use
 		return nil, err
 	}
 	*guests = append(*guests, guest{g, ended})
+	if use.LookBack > 0 {
+		return &pipeline.LookBack{Rememberer: g, Offsets: use.LookBack}, nil
+	}
 	return &shadowed{g, b.trials[name]}, nil
 }
 

@@ -66,6 +66,7 @@ type shape struct {
 	Dedup               *config.Dedup
 	Reorder             *config.Reorder
 	Rekey               *config.Rekey
+	LookBack            int64
 	Branches            []shape
 }
 
@@ -81,6 +82,9 @@ func shapesOf(steps []config.Step) (list []shape) {
 		s := shape{Name: st.Name, Verb: st.Verb(), Dedup: st.Dedup, Reorder: st.Reorder, Rekey: st.Rekey}
 		if st.Dedup != nil || st.Reorder != nil {
 			s.OnError = st.OnError
+		}
+		for _, use := range usesOf(steps[i : i+1]) {
+			s.LookBack += use.LookBack
 		}
 		if st.Route != nil {
 			for _, rule := range st.Route.Rules {

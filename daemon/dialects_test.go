@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,7 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/streamproc/streamproc/config"
+	"github.com/streamproc/streamproc/internal/python"
 	"github.com/streamproc/streamproc/pipeline"
+	"github.com/streamproc/streamproc/runtime"
 )
 
 // TestAScriptAndAModuleOfAnotherABIAreSteps runs a script as a filter and as a transform, and behind them a module made
@@ -51,21 +55,80 @@ pipelines:
 	}
 }
 
-func TestAScriptThatCannotBeUsedSaysWhere(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "broken.ts")
-	if err := os.WriteFile(file, []byte("export const map = v =>\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	yaml := fmt.Sprintf("version: 1\npipelines: { all: { source: { topics: [in] }, steps: [ { transform: { js: %s } } ], sinks: { out: { topic: out } } } }\n", file)
-	name := filepath.Join(t.TempDir(), "p.yaml")
-	if err := os.WriteFile(name, []byte(yaml), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := config.Load(config.Options{Paths: []string{name}})
+func TestAScriptInPythonRunsAPipeline(t *testing.T) {
+	engine, err := python.Engine(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(t.Context(), cfg, Options{}); err == nil || !strings.Contains(err.Error(), "broken.ts:1:24") && !strings.Contains(err.Error(), "broken.ts:2:1") {
-		t.Errorf("error is %v", err)
+	file := filepath.Join(t.TempDir(), "shape.py")
+	text := "def init(config):\n  global least\n  least = config['least']\ndef filter(v): return len(v['text']) >= least\ndef flat_map(v): return [v['text'], 1]\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, fmt.Sprintf(`version: 1
+pipelines:
+  all:
+    commit_interval: 50ms
+    source: { topics: [in] }
+    steps: [ { transform: { py: %s, engine: { wasm: %s, sha256: %s }, config: { least: 2 } } } ]
+    sinks: { main: { topic: big } }
+`, file, engine, python.SHA256))
+	r.feed("in", `{"text":"1234"}`, `{"text":"x"}`, `{"n":1}`)
+	r.run()
+	s := r.until("all", func(s Status) bool { return s.Ledger.In == 3 && s.Ledger.Held == 0 })
+	if diff := cmp.Diff(pipeline.Counts{In: 3, Out: 1, Filtered: 1, DeadLettered: 1}, s.Ledger); diff != "" {
+		t.Errorf("ledger: %s", diff)
+	}
+	if diff := cmp.Diff(map[string]int64{"main": 2, "dlq": 1}, s.Outputs); diff != "" {
+		t.Errorf("outputs: %s", diff)
+	}
+}
+
+func TestAScriptThatCannotBeUsedSaysWhere(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"broken.ts": "export const map = v =>\n", "good.py": "map = lambda v: v\n", "other.wasm": "\x00asm\x01\x00\x00\x00"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for use, want := range map[string]string{
+		"js: broken.ts": "broken.ts:2:1",
+		"py: good.py, engine: { wasm: other.wasm, sha256: " + python.SHA256 + " }": "other.wasm: sha256 does not match",
+	} {
+		file := filepath.Join(dir, "p.yaml")
+		yaml := fmt.Sprintf("version: 1\npipelines: { all: { source: { topics: [in] }, steps: [ { transform: { %s } } ], sinks: { out: { topic: out } } } }\n", use)
+		if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(config.Options{Paths: []string{file}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(t.Context(), cfg, Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error is %v, want %q", use, err, want)
+		}
+	}
+}
+
+func TestWhatAModuleSpeaksIsSeenFromItsImportsAndExports(t *testing.T) {
+	rt, err := runtime.New(t.Context(), runtime.Options{Dialects: Dialects(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rt.Close(context.Background()) })
+	for file, want := range map[string]string{
+		"redpanda/testdata/rust": "redpanda", "fluvio/testdata/filter": "fluvio", "connect/testdata/malloc": "connect", "extism/testdata/rust": "extism",
+		"conduit/testdata/told": "conduit", "command/testdata/lines": "command", "../../plugins/examples/minify/minify": "sp1 (sp_map)",
+	} {
+		wasm, err := os.ReadFile("../runtime/compat/" + file + ".wasm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := rt.Load(t.Context(), runtime.Source{Name: "p", Bytes: wasm})
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+		} else if p.ABI() != want {
+			t.Errorf("%s speaks %s, want %s", file, p.ABI(), want)
+		}
 	}
 }

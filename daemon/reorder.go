@@ -20,7 +20,7 @@ var (
 // reorder makes the step that restores order.
 func (b *builder) reorder(st *config.Step) (pipeline.Step, error) {
 	r := st.Reorder
-	c := reorder.Config{Name: st.Name, First: r.First, Any: r.FirstAny, MaxWait: r.MaxWait, MaxBuffered: r.MaxBuffered, IdleTimeout: r.IdleTimeout,
+	c := reorder.Config{Name: st.Name, First: r.First, Any: r.FirstAny, MaxWait: r.MaxWait, ForgetAfter: r.ForgetAfter, MaxBuffered: r.MaxBuffered, IdleTimeout: r.IdleTimeout,
 		MaxFuture: r.MaxFuture, OnGap: reorder.OnGap(r.OnGap), Late: reorder.Late(r.Late), Side: b.numbers[r.Side], OnStateLoss: reorder.StateLoss(r.OnStateLoss),
 		Now: b.options.Now, Events: b.observe.reorder(st.Name)}
 	if r.Time != "" {

@@ -97,12 +97,15 @@ func (d *Daemon) Files() (files []string) {
 }
 
 func filesOfPlugin(p *config.Plugin) []string {
-	if p.JS == "" {
+	if p.JS+p.Py == "" {
 		return slices.DeleteFunc([]string{p.Wasm, p.Signer}, func(name string) bool { return name == "" })
 	}
-	files := []string{p.JS}
-	for _, pattern := range []string{"*.ts", "*.js", "*.mjs", "*.json"} {
-		beside, _ := filepath.Glob(filepath.Join(filepath.Dir(p.JS), pattern)) //nolint:errcheck // the pattern is ours
+	files, patterns := []string{p.JS + p.Py}, []string{"*.ts", "*.js", "*.mjs", "*.json"}
+	if p.Py != "" {
+		patterns = []string{"*.py"}
+	}
+	for _, pattern := range patterns {
+		beside, _ := filepath.Glob(filepath.Join(filepath.Dir(files[0]), pattern)) //nolint:errcheck // the pattern is ours
 		files = append(files, beside...)
 	}
 	return files

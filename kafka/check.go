@@ -31,7 +31,7 @@ type Report struct {
 // topics exist, and that the group, and its transactions if it has any, have a coordinator. Without one they are otherwise
 // silent for ever: the client waits.
 func Check(ctx context.Context, cluster Cluster, group Group, outputs []Output, log *slog.Logger) Report {
-	cl, err := kgo.NewClient(append(cluster.options(log), kgo.RetryTimeout(checkPatience), kgo.DialTimeout(checkPatience))...)
+	cl, err := kgo.NewClient(append(cluster.options(log), kgo.RetryTimeout(checkPatience))...)
 	if err != nil {
 		return Report{Errors: []error{fmt.Errorf("making a Kafka client: %w", err)}}
 	}

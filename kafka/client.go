@@ -32,6 +32,7 @@ type Client struct {
 	polled    map[stream.Partition]stamp     // since the last commit
 	closed    chan struct{}                  // by Close
 	closeOnce sync.Once
+	cut       context.CancelFunc                 // ends whatever franz-go is at
 	interrupt atomic.Pointer[context.CancelFunc] // ends the poll that is under way
 	mu        sync.Mutex
 	fetched   map[stream.Partition]stream.Commit // what the group held when the partition was assigned
@@ -46,8 +47,9 @@ type position struct {
 }
 
 const (
-	revokeWait = 3 * time.Second // how long a planned revocation waits for the worker to end its checkpoint
-	closeWait  = 3 * time.Second // how long Close waits before it leaves the client to itself: a drain ends within 5 s
+	revokeWait = 3 * time.Second       // how long a planned revocation waits for the worker to end its checkpoint
+	hearEvery  = 20 * time.Millisecond // how often a commit looks whether the group has answered
+	closeWait  = 3 * time.Second       // how long Close waits before it leaves the client to itself: a drain ends within 5 s
 )
 
 // Dial makes the client of one membership; outputs are numbered from 1 as stream.Sink. limitBytes bounds what may wait to
@@ -56,7 +58,9 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 	c := &Client{cluster: cluster, group: group, log: log, member: newMembership(), closed: make(chan struct{}), topicIDs: map[string][16]byte{},
 		parts: map[stream.Partition]*position{}, polled: map[stream.Partition]stamp{}, fetched: map[stream.Partition]stream.Commit{}}
 	c.pulse.beat()
-	opts := append(cluster.options(log),
+	ctx, cut := context.WithCancel(context.Background())
+	c.cut = cut
+	opts := append(cluster.options(log), cluster.patientDialer(), kgo.WithContext(ctx),
 		kgo.ConsumerGroup(group.Name), kgo.ConsumeTopics(group.Topics...), kgo.ConsumeStartOffset(group.Start.offset()),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()), // a committed offset that retention has passed halts: going on would lose in silence
 
@@ -67,6 +71,8 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 		opts = append(opts, kgo.FetchMaxBytes(int32(group.PollBytes)))
 	}
 	opts = append(append(opts, group.balancing()...), group.transactionalOptions()...)
+	limits := newBatchLimits(cluster, log)
+	opts = append(opts, limits.option())
 	own := -1
 	for i, o := range outputs {
 		if o.Cluster == nil {
@@ -82,7 +88,7 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 	if c.cl, err = kgo.NewClient(opts...); err != nil {
 		return nil, fmt.Errorf("making a Kafka client for group %s: %w", group.Name, err)
 	}
-	if c.out, err = newProducer(c.cl, cluster, own, outputs, limitBytes, log); err != nil {
+	if c.out, err = newProducer(c.cl, cluster, limits, own, outputs, limitBytes, log); err != nil {
 		c.cl.Close()
 		return nil, err
 	}
@@ -197,8 +203,8 @@ func (c *Client) End(p stream.Partition) int64 {
 
 // Commit implements pipeline.Client: behind the guard, in the open transaction if there is one, else by a plain request.
 func (c *Client) Commit(ctx context.Context, marks []stream.Mark) error {
-	if d := c.pulse.silence(); d > c.group.silence() && guarded {
-		return fmt.Errorf("%w: the last answer of the group came %v ago", errRefused, d.Round(time.Millisecond))
+	if err := c.heard(ctx); err != nil {
+		return err
 	}
 	commits := map[stream.Partition]stream.Commit{}
 	for _, m := range marks {
@@ -222,16 +228,39 @@ func (c *Client) Commit(ctx context.Context, marks []stream.Mark) error {
 	return nil
 }
 
+// heard returns once the group has answered within the last half of a session. Its coordinator may have died: the next one
+// knows the members, so that what is waited for here need not be done again. While it waits nothing is committed.
+func (c *Client) heard(ctx context.Context) error {
+	var tick <-chan time.Time
+	for {
+		silence := c.pulse.silence()
+		if silence <= c.group.silence() || !guarded {
+			return nil
+		}
+		if err := c.member.alive(); err != nil {
+			return fmt.Errorf("%w: %w", errRefused, err)
+		}
+		if tick == nil {
+			t := time.NewTicker(hearEvery)
+			defer t.Stop()
+			tick = t.C
+		}
+		select {
+		case <-tick:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: the last answer of the group came %v ago", errRefused, silence.Round(time.Millisecond))
+		}
+	}
+}
+
 func (c *Client) commitTransaction(ctx context.Context, commits map[stream.Partition]stream.Commit) error {
 	if c.out.acknowledged() == 0 {
 		return errors.New("of all that the transaction wrote nothing was taken")
 	}
 	// First captured, then verified, then sent as captured: the brokers refuse it if the membership has changed since.
 	member, generation := c.cl.GroupMetadata()
-	if err := c.member.verify(member, c.polled); err != nil {
-		return err
-	}
-	if err := c.txn.commit(ctx, member, generation, commits); err != nil {
+	verify := func() error { return c.member.verify(member, c.polled) }
+	if err := c.txn.commit(ctx, member, generation, commits, verify); err != nil {
 		return err
 	}
 	c.out.settled()
@@ -325,25 +354,5 @@ func (c *Client) Flush(ctx context.Context) ([]stream.Record, error) {
 func (c *Client) Discard() {
 	if c.txn != nil {
 		c.txn.abort()
-	}
-}
-
-// Close implements pipeline.Client: it leaves the group, so that the partitions move on at once. franz-go's close waits
-// for a JoinGroup in flight; past closeWait it goes on by itself.
-func (c *Client) Close() {
-	c.closeOnce.Do(func() { close(c.closed) })
-	done := make(chan struct{})
-	go func() {
-		if c.txn != nil {
-			c.txn.close()
-		}
-		c.cl.CloseAllowingRebalance()
-		c.out.close()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(closeWait):
-		c.log.Warn("the Kafka client is slow to close; going on without it", "waited", closeWait)
 	}
 }

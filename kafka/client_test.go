@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,10 +150,55 @@ func TestGuardRefusesAfterSilence(t *testing.T) {
 	r.feed(t, 0, 2)
 	c := r.dial(t)
 	_, marks := poll(t, c, 2)
+	held, release := r.hold(kmsg.Heartbeat)
+	defer release()
+	<-held
 	c.pulse.group.Add(-int64(r.group.SessionTimeout)) // as if stopped for a session
-	if err := c.Commit(t.Context(), commits(marks, "n")); !errors.Is(err, errRefused) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*hearEvery)
+	defer cancel()
+	if err := c.Commit(ctx, commits(marks, "n")); !errors.Is(err, errRefused) {
 		t.Errorf("got %v, want a refusal", err)
 	}
+}
+
+func TestACommitWaitsUntilTheGroupAnswersAgain(t *testing.T) {
+	r := newRig(t)
+	r.feed(t, 0, 2)
+	c := r.dial(t)
+	_, marks := poll(t, c, 2)
+	held, release := r.hold(kmsg.Heartbeat)
+	<-held
+	c.pulse.group.Add(-int64(r.group.SessionTimeout)) // as if its coordinator had died
+	member, _ := c.cl.GroupMetadata()
+	done := make(chan error, 1)
+	go func() { done <- c.Commit(t.Context(), commits(marks, "n")) }()
+	select {
+	case err := <-done:
+		t.Fatalf("committed without an answer of the group: %v", err)
+	case <-time.After(10 * hearEvery):
+	}
+	release()
+	if err := <-done; err != nil {
+		t.Errorf("got %v, want a commit", err)
+	}
+	if now, _ := c.cl.GroupMetadata(); now != member {
+		t.Errorf("the membership is another: %s, was %s", now, member)
+	}
+}
+
+// hold keeps requests of a kind unanswered until the function that it returns is called, and says when one is held.
+func (r *rig) hold(key kmsg.Key) (held <-chan struct{}, release func()) {
+	first, over := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	r.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
+		r.KeepControl()
+		r.SleepControl(func() {
+			once.Do(func() { close(first) })
+			<-over
+		})
+		return nil, nil, false
+	})
+	return first, func() { close(over) }
 }
 
 func TestGuardRefusesARevokedPartition(t *testing.T) {
@@ -301,4 +347,38 @@ func TestRevocationsThatNobodyHearsEnd(t *testing.T) {
 		close(c.closed)
 		c.onRevoked(context.Background(), nil, map[string][]int32{"in": {0}})
 	})
+}
+
+// A member that joins while another does not answer waits in its JoinGroup; closed there, it leaves nothing behind.
+func TestAMemberThatIsClosedWhileItJoinsLeavesTheGroup(t *testing.T) {
+	r := newRig(t)
+	r.feed(t, 0, 2)
+	first := r.dial(t)
+	poll(t, first, 2)
+	_, release := r.hold(kmsg.Heartbeat) // the first does not hear that it has to join anew
+	second := r.dial(t)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(r.cluster.Brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	members := func() int {
+		groups, err := kadm.NewClient(cl).DescribeGroups(t.Context(), "g")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(groups["g"].Members)
+	}
+	for members() < 2 {
+		if t.Context().Err() != nil {
+			t.Fatal("the second member does not join")
+		}
+	}
+	second.Close()
+	if n := members(); n != 1 {
+		t.Errorf("the group has %d members, want the first alone", n)
+	}
+	release()
+	first.Close() // the JoinGroup is answered at the latest now
+	<-second.cl.Context().Done()
 }

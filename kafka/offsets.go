@@ -30,7 +30,7 @@ type Offsets struct {
 
 // NewOffsets makes a client for it.
 func NewOffsets(cluster Cluster, group Group, log *slog.Logger) (*Offsets, error) {
-	cl, err := kgo.NewClient(append(cluster.options(log), kgo.RetryTimeout(checkPatience), kgo.DialTimeout(checkPatience))...)
+	cl, err := kgo.NewClient(append(cluster.options(log), kgo.RetryTimeout(checkPatience))...)
 	if err != nil {
 		return nil, fmt.Errorf("making a Kafka client: %w", err)
 	}

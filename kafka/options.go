@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"time"
 
@@ -63,10 +64,17 @@ func (g *Group) silence() time.Duration {
 // balancing are the options of the group protocol.
 func (g *Group) balancing() []kgo.Opt {
 	if g.Consumer {
-		return []kgo.Opt{kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()), kgo.RebalanceTimeout(rebalanceTimeout)}
+		return []kgo.Opt{kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()), kgo.RebalanceTimeout(rebalanceMax)}
 	}
 	return []kgo.Opt{kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(g.SessionTimeout),
-		kgo.HeartbeatInterval(g.SessionTimeout / heartbeatsPerSession), kgo.RebalanceTimeout(rebalanceTimeout)}
+		kgo.HeartbeatInterval(g.SessionTimeout / heartbeatsPerSession), kgo.RebalanceTimeout(rebalanceTimeout(g.SessionTimeout))}
+}
+
+// rebalanceTimeout is how long the group waits for a member that is alive to join anew. It needs what a revocation may take,
+// and its Close waits for a JoinGroup in flight. Longer than a session is of no use: a member that died while it joined is
+// missed only once the others are let in, so that its silence is this and a session.
+func rebalanceTimeout(session time.Duration) time.Duration {
+	return min(max(session, rebalanceMin), rebalanceMax)
 }
 
 // Start is a place in a log: its beginning, its end, or the first record at a time.
@@ -91,11 +99,32 @@ const (
 	consumerTransaction = 8 * time.Second  // as with the session timeout that the classic protocol has by default
 
 	heartbeatsPerSession = 6                      // a heartbeat this often keeps half a session's silence well above one lost beat
-	rebalanceTimeout     = 10 * time.Second       // Close waits for a JoinGroup in flight: keep it far below a drain's limit
+	rebalanceMin         = 2 * revokeWait         // a member may be told late, and then ends a checkpoint
+	rebalanceMax         = 10 * time.Second       // Close waits for a JoinGroup in flight: keep it far below a drain's limit
 	fetchMaxWait         = 250 * time.Millisecond // how long the broker may wait for data
 	maxBatchBytes        = 128 << 20              // one batch, decompressed: a bomb is an error, not an outage
 	maxProducedRecords   = 1 << 30                // never reached: the worker stops polling at its own limit of bytes first
+
+	// After a broker has died the others take over within seconds, at a moment that nobody tells us. So we ask often, and go on
+	// asking for longer than they take: what gives up earlier loses its membership, which costs more than the brokers' own time.
+	retryMin       = 50 * time.Millisecond
+	retryMax       = 500 * time.Millisecond
+	retryPatience  = 30 * time.Second
+	retryLimit     = int(retryPatience / retryMin) // never reached: patience ends first
+	metadataMinAge = 250 * time.Millisecond        // how soon after one look at the leaders the next may follow
+	dialPatience   = 3 * time.Second
+	answerPatience = 5 * time.Second // beyond what a request itself may take: a broker that hangs is given up
 )
+
+// retryBackoff is how long to wait after a request has failed so many times in a row: it doubles, less up to a fifth, so
+// that not all clients ask at once.
+func retryBackoff(fails int) time.Duration {
+	d := retryMax
+	if fails < 10 { // beyond, the shift would be of no use
+		d = min(retryMin<<max(fails-1, 0), retryMax)
+	}
+	return d - rand.N(d/5) //nolint:gosec // it is no secret
+}
 
 // options are what every client of a cluster has in common.
 func (c *Cluster) options(log *slog.Logger) []kgo.Opt {
@@ -106,14 +135,15 @@ func (c *Cluster) options(log *slog.Logger) []kgo.Opt {
 		kgo.MaxDecompressBatchBytes(maxBatchBytes),
 		kgo.DisableClientMetrics(),
 		kgo.WithHooks(hooks{c.Events}),
+		kgo.RetryBackoffFn(retryBackoff),
+		kgo.RequestRetries(retryLimit),
+		kgo.RetryTimeout(retryPatience),
+		kgo.MetadataMinAge(metadataMinAge),
+		kgo.Dialer(c.dialer()),
+		kgo.RequestTimeoutOverhead(answerPatience),
 	}
 	if c.ClientID != "" {
 		opts = append(opts, kgo.ClientID(c.ClientID))
-	}
-	if c.Dial != nil {
-		opts = append(opts, kgo.Dialer(c.Dial))
-	} else if c.TLS != nil {
-		opts = append(opts, kgo.DialTLSConfig(c.TLS))
 	}
 	switch c.SASL.Mechanism {
 	case "PLAIN":

@@ -16,9 +16,10 @@ import (
 
 // producer writes the records of one worker: asynchronous, idempotent, in order per partition, bounded by bytes.
 type producer struct {
-	topics  []string      // by sink number - 1
-	clients []*kgo.Client // by sink number - 1; outputs that agree in everything share one
-	extra   []*kgo.Client // those that are not the member's own
+	topics  []string       // by sink number - 1
+	limits  []*batchLimits // likewise
+	clients []*kgo.Client  // by sink number - 1; outputs that agree in everything share one
+	extra   []*kgo.Client  // those that are not the member's own
 	limit   int64
 	room    chan struct{}
 	waiting atomic.Bool
@@ -30,9 +31,9 @@ type producer struct {
 	err     error
 }
 
-func newProducer(member *kgo.Client, cluster Cluster, own int, outputs []Output, limitBytes int64, log *slog.Logger) (*producer, error) {
+func newProducer(member *kgo.Client, cluster Cluster, limits *batchLimits, own int, outputs []Output, limitBytes int64, log *slog.Logger) (*producer, error) {
 	p := &producer{limit: limitBytes, room: make(chan struct{}, 1)}
-	shared := map[Output]*kgo.Client{}
+	shared, limited := map[Output]*kgo.Client{}, map[*kgo.Client]*batchLimits{member: limits}
 	if own >= 0 {
 		shared[outputs[own].connection()] = member
 	}
@@ -43,15 +44,16 @@ func newProducer(member *kgo.Client, cluster Cluster, own int, outputs []Output,
 			if o.Cluster != nil {
 				at = *o.Cluster
 			}
+			of := newBatchLimits(at, log)
 			var err error
-			if cl, err = kgo.NewClient(append(at.options(log), o.producerOptions()...)...); err != nil {
+			if cl, err = kgo.NewClient(append(append(at.options(log), of.option()), o.producerOptions()...)...); err != nil {
 				p.close()
 				return nil, fmt.Errorf("making a Kafka client for topic %s: %w", o.Topic, err)
 			}
-			shared[o.connection()] = cl
+			shared[o.connection()], limited[cl] = cl, of
 			p.extra = append(p.extra, cl)
 		}
-		p.topics, p.clients = append(p.topics, o.Topic), append(p.clients, cl)
+		p.topics, p.clients, p.limits = append(p.topics, o.Topic), append(p.clients, cl), append(p.limits, limited[cl])
 	}
 	return p, nil
 }
@@ -188,11 +190,37 @@ func (p *producer) flush(ctx context.Context) ([]stream.Record, error) {
 			return nil, fmt.Errorf("waiting for outputs to be acknowledged: %w", err)
 		}
 	}
+	refused, err := p.outcome()
+	if err == nil {
+		err = p.narrowed(ctx, refused)
+	}
+	return refused, err
+}
+
+func (p *producer) outcome() ([]stream.Record, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	refused, err := p.refused, p.err
 	p.refused = nil
 	return refused, err
+}
+
+// narrowed finds out whether records that are not too large by what is known were refused because a topic takes less by now.
+// They may be innocent, so none of them is given up: the next client knows better.
+func (p *producer) narrowed(ctx context.Context, refused []stream.Record) error {
+	asked := map[string]bool{}
+	for i := range refused {
+		r := &refused[i]
+		topic, limits := p.topics[r.Sink-1], p.limits[r.Sink-1]
+		if asked[topic] || !fits(r, limits.of(topic)) {
+			continue
+		}
+		asked[topic] = true
+		if err := limits.narrowed(ctx, topic); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *producer) close() {

@@ -9,10 +9,21 @@ import (
 )
 
 // pulse keeps when the group and the fetches last answered (guard G2), by the boot clock, which goes on while the process
-// or the machine is stopped. Safe for concurrent use; a hook of the client feeds it.
-type pulse struct{ group, fetch atomic.Int64 }
+// or the machine is stopped. A heartbeat counts from when it was asked: its answer may have lain unread for long, while the
+// process was stopped. Safe for concurrent use; hooks of the client feed it.
+type pulse struct{ group, fetch, asked atomic.Int64 }
 
-var _ kgo.HookBrokerRead = (*pulse)(nil)
+var (
+	_ kgo.HookBrokerRead  = (*pulse)(nil)
+	_ kgo.HookBrokerWrite = (*pulse)(nil)
+)
+
+// OnBrokerWrite implements kgo.HookBrokerWrite.
+func (p *pulse) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, took time.Duration, _ error) {
+	if k := kmsg.Key(key); k == kmsg.Heartbeat || k == kmsg.ConsumerGroupHeartbeat {
+		p.asked.Store(bootNanos() - int64(took))
+	}
+}
 
 // OnBrokerRead implements kgo.HookBrokerRead.
 func (p *pulse) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
@@ -20,7 +31,9 @@ func (p *pulse) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.D
 		return
 	}
 	switch kmsg.Key(key) {
-	case kmsg.Heartbeat, kmsg.ConsumerGroupHeartbeat, kmsg.JoinGroup, kmsg.SyncGroup:
+	case kmsg.Heartbeat, kmsg.ConsumerGroupHeartbeat:
+		p.group.Store(p.asked.Load())
+	case kmsg.JoinGroup, kmsg.SyncGroup: // asked long ago, perhaps: the session begins with the answer
 		p.beat()
 	case kmsg.Fetch:
 		p.fetch.Store(bootNanos())

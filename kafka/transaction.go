@@ -78,7 +78,7 @@ func newTransactions(cl *kgo.Client, cluster Cluster, group *Group, log *slog.Lo
 	legacy := kversion.Stable()
 	legacy.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), offsetsExplicit)
 	t := &transactions{cl: cl, id: group.TransactionalID, group: group.Name, ready: make(chan struct{}), stop: cancel,
-		toLegacy: append(cluster.options(log), kgo.MaxVersions(legacy))}
+		toLegacy: append(cluster.options(log), cluster.patientDialer(), kgo.MaxVersions(legacy))}
 	go func() {
 		defer close(t.ready)
 		if _, _, err := cl.ProducerID(ctx); err != nil {
@@ -103,11 +103,7 @@ func (t *transactions) await(ctx context.Context) (bool, error) {
 		return false, t.err
 	}
 	if wait := endSettles - time.Since(t.ended); wait > 0 {
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return false, nil
-		}
+		return pass(ctx, wait), nil
 	}
 	return true, nil
 }
@@ -124,17 +120,44 @@ func (t *transactions) begin() error {
 	return nil
 }
 
-// commit adds the offsets to the open transaction and ends it. Where it returns an error the outcome may be unknown; only
-// the offsets at the broker tell.
-func (t *transactions) commit(ctx context.Context, member string, generation int32, commits map[stream.Partition]stream.Commit) error {
+// commit adds the offsets to the open transaction and ends it. verify is asked each time before the offsets are sent. Where
+// it returns an error the outcome may be unknown; only the offsets at the broker tell.
+func (t *transactions) commit(ctx context.Context, member string, generation int32, commits map[stream.Partition]stream.Commit, verify func() error) error {
+	for tries := 1; ; tries++ {
+		if err := verify(); err != nil {
+			return err
+		}
+		err := t.addOffsets(ctx, member, generation, commits)
+		if err == nil {
+			return t.end(ctx)
+		}
+		passing := kerr.IsRetriable(err) || errors.Is(err, kerr.ConcurrentTransactions) // a coordinator that moves: no reason to leave the group
+		if !passing || !pass(ctx, retryBackoff(tries)) {
+			return t.explain(err)
+		}
+	}
+}
+
+// pass lets d pass, and says whether ctx outlived it.
+func pass(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// addOffsets makes the offsets part of the transaction. Sent again they are the same: member, generation and epoch go with them.
+func (t *transactions) addOffsets(ctx context.Context, member string, generation int32, commits map[stream.Partition]stream.Commit) error {
 	producer, epoch, err := t.cl.ProducerID(ctx)
 	if err != nil {
-		return t.explain(err)
+		return err
 	}
 	via := t.cl
 	if t.level != LevelTwo {
 		if via, err = t.addGroup(ctx, producer, epoch); err != nil {
-			return t.explain(err)
+			return err
 		}
 	}
 	q := kmsg.NewPtrTxnOffsetCommitRequest()
@@ -143,16 +166,16 @@ func (t *transactions) commit(ctx context.Context, member string, generation int
 	q.Topics = offsetTopics(commits)
 	resp, err := q.RequestWith(ctx, via)
 	if err != nil {
-		return t.explain(err)
+		return err
 	}
 	for _, topic := range resp.Topics {
 		for _, p := range topic.Partitions {
 			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				return fmt.Errorf("%s/%d: %w", topic.Topic, p.Partition, t.explain(err))
+				return fmt.Errorf("%s/%d: %w", topic.Topic, p.Partition, err)
 			}
 		}
 	}
-	return t.end(ctx)
+	return nil
 }
 
 func offsetTopics(commits map[stream.Partition]stream.Commit) []kmsg.TxnOffsetCommitRequestTopic {

@@ -13,14 +13,14 @@ import (
 type nextTable struct {
 	token   string
 	applied string
-	next    map[string]int64
+	next    map[string]stream.Next
 	redo    map[string]stream.Redo
 }
 
 func (s *Space) table(key stream.StateKey) *nextTable {
 	t := s.next[key]
 	if t == nil {
-		t = &nextTable{next: map[string]int64{}, redo: map[string]stream.Redo{}}
+		t = &nextTable{next: map[string]stream.Next{}, redo: map[string]stream.Redo{}}
 		s.next[key] = t
 	}
 	return t
@@ -39,7 +39,7 @@ func (t *nextTable) apply(nonce string) error {
 		return fmt.Errorf("checkpoint %q follows %q, and the store has applied %q: %w", nonce, r.Prev, t.applied, stream.ErrLost)
 	}
 	for i, k := range r.Keys {
-		if old, ok := t.next[k]; !ok || old < r.Next[i] {
+		if old, ok := t.next[k]; !ok || old.Before(r.Next[i]) {
 			t.next[k] = r.Next[i]
 		}
 	}
@@ -80,13 +80,14 @@ func (s *Space) Step(_ context.Context, redos []stream.Redo) error {
 		t := s.table(r.Key)
 		if r.Err = t.apply(r.Prev); r.Err == nil {
 			t.redo[r.Nonce] = keepRedo(r)
+			maps.DeleteFunc(t.next, func(_ string, n stream.Next) bool { return n.Seen < r.Oldest })
 		}
 	}
 	return nil
 }
 
 // Restore replaces the state of a partition.
-func (s *Space) Restore(_ context.Context, key stream.StateKey, token, nonce string, next iter.Seq2[string, int64]) error {
+func (s *Space) Restore(_ context.Context, key stream.StateKey, token, nonce string, next iter.Seq2[string, stream.Next]) error {
 	fresh := maps.Collect(next)
 	defer s.lock()()
 	t := s.table(key)

@@ -24,6 +24,14 @@ type Stateful interface {
 	Close(p stream.Partition)
 }
 
+// Successor is a Stateful step that takes the place of one that has partitions open, when a worker takes new stages. Without
+// it the old one stays.
+type Successor interface {
+	Stateful
+	// Succeed takes over what old knows of its partitions.
+	Succeed(old Step)
+}
+
 // Deriver is a Stateful step that can be replayed without its store: Derive returns a step that gives the verdicts this
 // one would give to the log of partition p read from its start, in memory alone. History.Replay uses it.
 type Deriver interface {

@@ -112,10 +112,12 @@ func (w *Worker) renew(ctx context.Context, next *set) error {
 	return err
 }
 
-// adopt takes new stages while nothing is on its way through the old ones. Those with state stay.
+// adopt takes new stages while nothing is on its way through the old ones. Those with state stay, or are succeeded.
 func (w *Worker) adopt(next *set) {
 	for i := range next.stages {
-		if _, ok := as[Stateful](next.stages[i].Step); ok {
+		if s, ok := as[Successor](next.stages[i].Step); ok {
+			s.Succeed(w.stages[i].Step)
+		} else if _, ok := as[Stateful](next.stages[i].Step); ok {
 			next.stages[i].Step = w.stages[i].Step
 		}
 	}

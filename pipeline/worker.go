@@ -16,7 +16,7 @@ import (
 const (
 	idlePoll      = 200 * time.Millisecond // how long a poll waits when nothing is to be committed; also the beat of Tick
 	stallRetry    = 100 * time.Millisecond // how often a stalled worker asks for its dependency
-	commitTimeout = 10 * time.Second       // flush and commit: past it the checkpoint is given up and the worker rebuilt
+	commitTimeout = 15 * time.Second       // flush and commit, longer than brokers take to replace a dead one (9 to 12 s): past it the worker is rebuilt
 	rebuildMin    = 50 * time.Millisecond  // first wait before a new membership; it doubles up to rebuildMax
 	rebuildMax    = 5 * time.Second
 )

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamproc/streamproc/internal/python"
 	"github.com/streamproc/streamproc/workshop"
 )
 
@@ -20,7 +21,15 @@ func run(t *testing.T, module, dir string) string {
 
 func runWith(t *testing.T, module string, config json.RawMessage, in []byte) string {
 	t.Helper()
-	p, err := workshop.Open(t.Context(), module, workshop.Options{Config: config, Dialects: workshop.Scripts()})
+	o := workshop.Options{Config: config, Dialects: workshop.Scripts()}
+	if filepath.Ext(module) == ".py" {
+		var err error
+		if o.Engine, err = python.Engine(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		o.CacheDir = python.Cache(o.Engine)
+	}
+	p, err := workshop.Open(t.Context(), module, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import "embed"
 // stands for the plugin's name, in names of files too; the ending .tmpl is taken off.
 var (
 	//go:embed sdk/c/sp1.h sdk/zig/sp1.zig sdk/as/sp1.ts sdk/rust/Cargo.toml sdk/rust/src/lib.rs sdk/go/doc.go sdk/go/host.go
-	//go:embed sdk/go/host_native.go sdk/go/export_wasip1.go
+	//go:embed sdk/go/host_native.go sdk/go/export_wasip1.go sdk/tinygo/README.md sdk/java/src/main
 	SDK embed.FS
 	//go:embed templates
 	Templates embed.FS

@@ -27,18 +27,18 @@ func TestTheScriptOfQuery1AnswersAsItsJudgeWants(t *testing.T) {
 	}
 }
 
-var guideBlock = regexp.MustCompile("(?s)```ts\n// (\\S+)\n(.*?)```\n\n```\n(.*?)```")
+var guideBlock = regexp.MustCompile("(?s)```(?:ts|py)\n(?://|#) (\\S+)\n(.*?)```\n\n```\n(.*?)```")
 
 // TestTheGuideToScriptsTellsTheTruth runs the scripts of the guide: behind each stand inputs, with "> " before them, and
 // what becomes of each.
 func TestTheGuideToScriptsTellsTheTruth(t *testing.T) {
 	blocks := guideBlock.FindAllStringSubmatch(string(file(t, "../docs/guides/scripts.md")), -1)
-	if len(blocks) < 4 {
+	if len(blocks) < 6 {
 		t.Fatalf("the guide has %d scripts with outputs", len(blocks))
 	}
 	for _, b := range blocks {
 		name := filepath.Join(t.TempDir(), b[1])
-		if err := os.WriteFile(name, []byte("// "+b[1]+"\n"+b[2]), 0o600); err != nil {
+		if err := os.WriteFile(name, []byte("\n"+b[2]), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		var in, want strings.Builder

@@ -11,6 +11,7 @@ import (
 const (
 	blobVersion  = 1
 	nonceBytes   = 255  // the longest nonce that a blob can name
+	nextBytes    = 16   // when it was seen, and its sequence
 	restoreBatch = 2000 // keys in one call of RESTORE: some milliseconds of Redis' time
 )
 
@@ -60,11 +61,11 @@ func nextAnswer(v any, q *stream.NextQuery) error {
 	}
 	for i, x := range a[1:] {
 		text, ok := x.(string)
-		if !ok || (len(text) != 0 && len(text) != 8) {
+		if !ok || (len(text) != 0 && len(text) != nextBytes) {
 			return errAnswer
 		}
-		if q.Found[i] = len(text) == 8; q.Found[i] {
-			q.Next[i] = sequence([]byte(text))
+		if q.Found[i] = len(text) == nextBytes; q.Found[i] {
+			q.Next[i] = stream.Next{Seen: number([]byte(text)), Sequence: number([]byte(text[8:]))}
 		}
 	}
 	return nil
@@ -75,7 +76,7 @@ func (s *Space) Step(ctx context.Context, redos []stream.Redo) error {
 	calls := make([]call, len(redos))
 	for i := range redos {
 		r := &redos[i]
-		calls[i] = call{s.tag(r.Key), []any{r.Prev, r.Nonce, blob(r), redoTTL.Milliseconds(), s.client.keep.Milliseconds()}}
+		calls[i] = call{s.tag(r.Key), []any{r.Prev, r.Nonce, blob(r), redoTTL.Milliseconds(), s.client.keep.Milliseconds(), sortable(nil, r.Oldest)}}
 	}
 	answers, err := s.client.run(ctx, "step", stepScript, calls)
 	if err != nil {
@@ -89,7 +90,7 @@ func (s *Space) Step(ctx context.Context, redos []stream.Redo) error {
 }
 
 // Restore replaces the state of a partition, in parts that become valid with the last one.
-func (s *Space) Restore(ctx context.Context, key stream.StateKey, token, nonce string, next iter.Seq2[string, int64]) error {
+func (s *Space) Restore(ctx context.Context, key stream.StateKey, token, nonce string, next iter.Seq2[string, stream.Next]) error {
 	first := "1"
 	var pairs []any
 	send := func(last string) error {
@@ -103,7 +104,7 @@ func (s *Space) Restore(ctx context.Context, key stream.StateKey, token, nonce s
 		return verdict(word)
 	}
 	for k, n := range next {
-		if pairs = append(pairs, k, sortable(n)); len(pairs) >= 2*restoreBatch {
+		if pairs = append(pairs, k, place(nil, n)); len(pairs) >= 2*restoreBatch {
 			if err := send("0"); err != nil {
 				return err
 			}
@@ -118,12 +119,15 @@ func blob(r *stream.Redo) []byte {
 	for i, k := range r.Keys {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(k)))
 		b = append(b, k...)
-		b = append(b, sortable(r.Next[i])...)
+		b = place(b, r.Next[i])
 	}
 	return b
 }
 
-// sortable writes a sequence so that it orders as bytes; sequence reads it.
-func sortable(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)^1<<63) }
+// place writes where a key stands so that it orders as bytes.
+func place(b []byte, n stream.Next) []byte { return sortable(sortable(b, n.Seen), n.Sequence) }
 
-func sequence(b []byte) int64 { return int64(binary.BigEndian.Uint64(b) ^ 1<<63) }
+// sortable writes a number so that it orders as bytes; number reads it.
+func sortable(b []byte, n int64) []byte { return binary.BigEndian.AppendUint64(b, uint64(n)^1<<63) }
+
+func number(b []byte) int64 { return int64(binary.BigEndian.Uint64(b) ^ 1<<63) }

@@ -3,7 +3,7 @@ package redisstate
 import "github.com/redis/go-redis/v9"
 
 // All keys of one partition share a hash tag, so that one script may touch them on a cluster. KEYS[1] is the tag:
-// TAG:m is a hash {tok, secret, h, first, last}, TAG:s:<n> are segments of the partition log, TAG:next is a hash of
+// TAG:m is a hash {tok, secret, h, first, last, swept, cursor, pass}, TAG:s:<n> are segments of the partition log, TAG:next is a hash of
 // sequences with the field "a" for the last applied nonce, TAG:redo:<nonce> are redo blobs.
 const scriptHead = `
 local call = redis.call
@@ -67,9 +67,9 @@ end
 if tonumber(ARGV[4]) < 0 then call('HDEL', meta, 'h') else call('HSET', meta, 'h', ARGV[4]) end
 return 'OK'`)
 
-// A redo blob is: version u8 = 1, length of prev u8, prev, then for each key its length u32, the key, and the next
-// sequence as 8 bytes; big-endian, the sequence with its sign bit flipped so that it orders as bytes. The hash keeps
-// user keys with "k" before them. Lua compares halves, because its numbers are exact to 2^53 only.
+// A redo blob is: version u8 = 1, length of prev u8, prev, then for each key its length u32, the key, and where it stands:
+// when it was seen and its next sequence, 8 bytes each; big-endian, with the sign bit flipped so that they order as bytes.
+// The hash keeps user keys with "k" before them. Lua compares halves, because its numbers are exact to 2^53 only.
 const applyScript = `
 local nexts = tag .. ':next'
 local function u32(s, i)
@@ -77,9 +77,11 @@ local function u32(s, i)
   return ((a * 256 + b) * 256 + c) * 256 + d
 end
 local function less(a, b)
-  local x, y = u32(a, 1), u32(b, 1)
-  if x ~= y then return x < y end
-  return u32(a, 5) < u32(b, 5)
+  for i = 1, math.min(#a, #b), 4 do
+    local x, y = u32(a, i), u32(b, i)
+    if x ~= y then return x < y end
+  end
+  return false
 end
 local function prevOf(b) return string.sub(b, 3, 2 + string.byte(b, 2)) end
 local function apply(nonce)
@@ -93,10 +95,10 @@ local function apply(nonce)
   while i <= #b do
     local n = u32(b, i)
     local k = 'k' .. string.sub(b, i + 4, i + 3 + n)
-    local v = string.sub(b, i + 4 + n, i + 11 + n)
+    local v = string.sub(b, i + 4 + n, i + 19 + n)
     local old = call('HGET', nexts, k)
     if not old or less(old, v) then call('HSET', nexts, k, v) end
-    i = i + 12 + n
+    i = i + 20 + n
   end
   call('DEL', redo)
   call('HSET', nexts, 'a', nonce)
@@ -125,11 +127,25 @@ for i = 2, #ARGV, 1000 do
 end
 return out`)
 
-// stepScript: prev, nonce, blob, ttl of the blob in ms, ttl of the rest.
+// stepScript: prev, nonce, blob, ttl of the blob in ms, ttl of the rest, oldest. Keys seen before it go when it has moved on,
+// some with each step, so that none takes long. A pass that began with a lower oldest counts for that one only.
 var stepScript = redis.NewScript(scriptHead + applyScript + `
+local function sweep(oldest)
+  local m = call('HMGET', meta, 'swept', 'cursor', 'pass')
+  if not m[2] and m[1] and not less(m[1], oldest) then return end
+  local pass = m[2] and m[3] or oldest
+  local found = call('HSCAN', nexts, m[2] or '0', 'COUNT', 1000)
+  for i = 1, #found[2], 2 do
+    if found[2][i] ~= 'a' and less(found[2][i+1], oldest) then call('HDEL', nexts, found[2][i]) end
+  end
+  if found[1] ~= '0' then return call('HSET', meta, 'cursor', found[1], 'pass', pass) end
+  call('HDEL', meta, 'cursor', 'pass')
+  call('HSET', meta, 'swept', pass)
+end
 local lost = apply(ARGV[1])
 if lost then return lost end
 call('SET', tag .. ':redo:' .. ARGV[2], ARGV[3], 'PX', ARGV[4])
+sweep(ARGV[6])
 call('PEXPIRE', nexts, ARGV[5])
 call('PEXPIRE', meta, ARGV[5])
 return 'OK'`)

@@ -56,6 +56,7 @@ const (
 	defaultMaxBuffered = 100_000
 	defaultMaxBytes    = 256 << 20 // of one partition's waiting records
 	defaultMaxFuture   = time.Hour
+	defaultForget      = 7 * 24 * time.Hour
 	keysLimit          = 200_000   // keys of a partition remembered in memory; more are looked up again
 	rebuildKeysLimit   = 5_000_000 // keys of a partition that a rebuild can hold, about 100 bytes each
 )
@@ -72,7 +73,7 @@ type Store interface {
 	// Step stores the changes of a checkpoint and applies those of the one before, in one round trip, and sets Err of each.
 	Step(ctx context.Context, redos []stream.Redo) error
 	// Restore replaces the state by that of the checkpoint named nonce.
-	Restore(ctx context.Context, key stream.StateKey, token, nonce string, next iter.Seq2[string, int64]) error
+	Restore(ctx context.Context, key stream.StateKey, token, nonce string, next iter.Seq2[string, stream.Next]) error
 }
 
 // Config is what a step is made of. Errors of Key, Sequence and Time send the record to the dead letters; one with a
@@ -90,6 +91,7 @@ type Config struct {
 	MaxBuffered int           // records held for one partition; 0 is 100,000
 	MaxBytes    int           // of their keys and values; 0 is 256 MiB
 	IdleTimeout time.Duration // by time: a partition that is read to its end and brings nothing for so long is let go; 0 is MaxWait
+	ForgetAfter time.Duration // by sequence: a key that does not come for so long, at most twice, is a new one then; 0 is 7 days
 	MaxFuture   time.Duration // by time: a record whose event time is further ahead of its timestamp counts as of its timestamp; 0 is 1h
 	OnGap       OnGap
 	Late        Late
@@ -114,6 +116,7 @@ func (c *Config) complete() error {
 	c.MaxBytes = orElse(c.MaxBytes, defaultMaxBytes)
 	c.IdleTimeout = orElse(c.IdleTimeout, c.MaxWait)
 	c.MaxFuture = orElse(c.MaxFuture, defaultMaxFuture)
+	c.ForgetAfter = orElse(c.ForgetAfter, max(defaultForget, c.MaxWait))
 	c.OnGap = orElse(c.OnGap, Skip)
 	c.Late = orElse(c.Late, LateDeadLetters)
 	c.OnStateLoss = orElse(c.OnStateLoss, Rebuild)
@@ -122,6 +125,9 @@ func (c *Config) complete() error {
 	}
 	if c.MaxWait < 0 || c.MaxBuffered < 1 {
 		return fmt.Errorf("reorder step %s: max_wait and max_buffered must be above 0", c.Name)
+	}
+	if c.ForgetAfter < c.MaxWait {
+		return fmt.Errorf("reorder step %s: forget_after must not be below max_wait", c.Name)
 	}
 	if c.Late == LateSide && c.Side == stream.NoSink {
 		return fmt.Errorf("reorder step %s: late: side needs a sink", c.Name)

@@ -372,3 +372,58 @@ func TestEventTimeComesOutSortedWhateverCrashes(t *testing.T) {
 		}
 	})
 }
+
+// drawLives makes a log in chapters, with a jump of log time between them. All keys come in each, in some disorder; behind a
+// jump that is longer than two lives they begin anew, but for one that shows the others that time has passed.
+func drawLives(t *rapid.T, life int64) []stream.Record {
+	keys := rapid.IntRange(2, 5).Draw(t, "keys")
+	next := make([]int64, keys)
+	ts := int64(5_000_000) + rapid.Int64Range(0, life-1).Draw(t, "phase")
+	var log []stream.Record
+	add := func(key int, sequence int64) {
+		ts += int64(rapid.SampledFrom([]int{0, 1, 20}).Draw(t, "time"))
+		log = append(log, record(len(log), fmt.Sprint("k", key), sequence, ts))
+	}
+	for range rapid.IntRange(2, 4).Draw(t, "chapters") {
+		add(0, next[0])
+		next[0]++
+		for key := 1; key < keys; key++ {
+			last := next[key] + int64(rapid.IntRange(1, 6).Draw(t, "sequences"))
+			var all []int64
+			for ; next[key] < last; next[key]++ {
+				all = append(all, next[key])
+			}
+			for _, n := range rapid.Permutation(all).Draw(t, "order") {
+				add(key, n)
+			}
+		}
+		if rapid.Bool().Draw(t, "long") {
+			ts += 3 * life
+			clear(next[1:])
+		} else {
+			ts += life / 2
+		}
+	}
+	return log
+}
+
+func TestAKeyThatDoesNotComeIsForgottenWhateverCrashes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const life = 60_000
+		c := reorder.Config{MaxWait: life * time.Millisecond, ForgetAfter: life * time.Millisecond}
+		m := &model{T: t, log: drawLives(t, life), build: bySequence(t, c)}
+		m.run()
+		out := m.check()
+		if len(out) != len(m.log) {
+			t.Fatalf("%d of %d records came out", len(out), len(m.log))
+		}
+		last := map[string]int64{}
+		for _, r := range out {
+			n, _ := sequenceOf(&r)
+			if want := last[string(r.Key)]; n != want && n != 0 {
+				t.Fatalf("key %s: %d came out where %d was due", r.Key, n, want)
+			}
+			last[string(r.Key)] = n + 1
+		}
+	})
+}

@@ -27,6 +27,14 @@ func (l *lane) note(patience time.Duration) note {
 	return n
 }
 
+// below is the generation of the log time before what the floor of a commit would be now.
+func (l *lane) below() int64 {
+	if h := l.oldest(); h != nil {
+		return h.before
+	}
+	return l.generation(l.logTime)
+}
+
 func (n note) String() string {
 	at := ""
 	if n.logTime != math.MinInt64 {

@@ -14,7 +14,7 @@ import (
 // Open takes the partition over at the last committed checkpoint. What the store has forgotten is derived again.
 func (s *Sequence) Open(ctx context.Context, a stream.Assignment) error {
 	key := stream.StateKey{Partition: a.Partition, TopicID: a.TopicID}
-	l := newLane(key, max(a.Commit.Head, a.Commit.Floor), a.Commit.Nonce, s.Now())
+	l := newLane(key, max(a.Commit.Head, a.Commit.Floor), a.Commit.Nonce, s.Now(), s.ForgetAfter)
 	if a.Commit.Floor >= 0 {
 		l.clock, l.logTime = a.Commit.Watermark, parseNote(a.Commit.Note).logTime
 	}
@@ -73,9 +73,9 @@ func (s *Sequence) repair(ctx context.Context, l *lane, token string, a stream.A
 }
 
 func (s *Sequence) restore(ctx context.Context, l *lane, token string, keys map[string]*keyState) error {
-	err := s.Store.Restore(ctx, l.key, token, l.nonce, func(yield func(string, int64) bool) {
+	err := s.Store.Restore(ctx, l.key, token, l.nonce, func(yield func(string, stream.Next) bool) {
 		for name, k := range keys {
-			if k.known && !yield(name, k.next) {
+			if k.known && !yield(name, k.place()) {
 				return
 			}
 		}
@@ -96,7 +96,7 @@ func (s *Sequence) derive(ctx context.Context, l *lane, a stream.Assignment) (ma
 	d := &derivation{floor: a.Commit.Floor, limit: rebuildKeysLimit}
 	d.step = Sequence{Config: s.Config}
 	d.step.Events = Events{}
-	d.lane = newLane(l.key, math.MaxInt64, "", s.Now())
+	d.lane = newLane(l.key, math.MaxInt64, "", s.Now(), s.ForgetAfter)
 	d.step.lanes = map[stream.Partition]*lane{a.Partition: d.lane}
 	start, err := a.History.Replay(ctx, -1, l.head, d.visit)
 	if err != nil {
@@ -135,9 +135,12 @@ func (d *derivation) visit(b *stream.Batch) error {
 		if len(d.lane.keys) > d.limit {
 			return fmt.Errorf("there are more than %d keys: %w", d.limit, stream.ErrHalt)
 		}
-		if !k.loaded {
-			d.step.baseline(k, 0, false)
+		d.lane.enter(r.Origin.Offset)
+		d.lane.observe(r.Timestamp, now)
+		if !k.loaded || d.lane.stale(k) {
+			d.step.renew(k)
 		}
+		d.lane.touch(k, now)
 		if r.Origin.Offset >= d.floor {
 			d.step.offer(d.lane, i, turn{k, sequence}, now)
 		} else if !k.known || sequence >= k.next {
@@ -155,9 +158,11 @@ func (s *Sequence) Prepare(ctx context.Context, nonce string, ps []stream.Partit
 		if l == nil {
 			return fmt.Errorf("reorder step %s: partition %s was not opened", s.Name, p)
 		}
-		r := stream.Redo{Key: l.key, Prev: l.nonce, Nonce: nonce, Keys: make([]string, len(l.dirty)), Next: make([]int64, len(l.dirty))}
+		r := stream.Redo{Key: l.key, Prev: l.nonce, Nonce: nonce, Keys: make([]string, len(l.dirty)), Next: make([]stream.Next, len(l.dirty)),
+			Oldest: l.forgotten()}
+		l.prepared = l.below()
 		for i, k := range l.dirty {
-			r.Keys[i], r.Next[i] = k.name, k.next
+			r.Keys[i], r.Next[i] = k.name, k.place()
 		}
 		redos = append(redos, r)
 	}
@@ -179,7 +184,7 @@ func (s *Sequence) Committed(nonce string, ps []stream.Partition) {
 		if l == nil {
 			continue
 		}
-		l.nonce = nonce
+		l.nonce, l.committed = nonce, l.prepared
 		for i, k := range l.dirty {
 			k.dirty = false
 			l.dirty[i] = nil

@@ -13,6 +13,7 @@ type held struct {
 	arrival  int64 // tells apart records of one event time, or of one deadline
 	key      *keyState
 	deadline int64 // stream time at which its gap is over
+	before   int64 // generation of the log time before its input
 	since    time.Time
 	gone     bool // released; heaps may still hold it
 }

@@ -112,7 +112,7 @@ func (s *Sequence) load(ctx context.Context) error {
 	}
 	for i := range s.queries {
 		q := &s.queries[i]
-		q.Next, q.Found = make([]int64, len(q.Keys)), make([]bool, len(q.Keys))
+		q.Next, q.Found = make([]stream.Next, len(q.Keys)), make([]bool, len(q.Keys))
 	}
 	if err := s.Store.Next(ctx, s.queries); err != nil {
 		return fmt.Errorf("reorder step %s: looking up the next sequences of %d partitions: %w", s.Name, len(s.queries), err)
@@ -129,14 +129,29 @@ func (s *Sequence) load(ctx context.Context) error {
 	return nil
 }
 
-// baseline sets where a key stands. A new key starts at First, or has to settle.
-func (s *Sequence) baseline(k *keyState, next int64, found bool) {
-	k.loaded = true
-	if found {
-		k.next, k.known = next, true
-	} else if !s.Any {
-		k.next, k.known = s.First, true
+// unsettled is the sequence of a key that has to settle. No record's next is so low.
+const unsettled = math.MinInt64
+
+// baseline sets where a key stands.
+func (s *Sequence) baseline(k *keyState, at stream.Next, found bool) {
+	if !found {
+		s.renew(k)
+		return
 	}
+	k.loaded, k.next, k.known, k.seen = true, at.Sequence, at.Sequence != unsettled, at.Seen
+}
+
+// renew makes a key a new one: it starts at First, or has to settle.
+func (s *Sequence) renew(k *keyState) {
+	k.loaded, k.next, k.known = true, s.First, !s.Any
+}
+
+// place is where a key stands, for the store.
+func (k *keyState) place() stream.Next {
+	if !k.known {
+		return stream.Next{Sequence: unsettled, Seen: k.seen}
+	}
+	return stream.Next{Sequence: k.next, Seen: k.seen}
 }
 
 // order gives every record of the batch its turn.
@@ -149,7 +164,7 @@ func (s *Sequence) order(b *stream.Batch, now time.Time) error {
 			continue
 		}
 		l := s.lanes[b.Records[i].Origin.Partition]
-		l.observe(b.Records[i].Timestamp, now)
+		s.meet(l, &b.Records[i], s.turns[i].key, now)
 		s.offer(l, i, s.turns[i], now)
 		if i+1 < len(b.Records) && b.Records[i+1].Origin == b.Records[i].Origin {
 			continue // gaps end between inputs, so that each decision lies below the floor
@@ -159,6 +174,17 @@ func (s *Sequence) order(b *stream.Batch, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// meet lets a record move log time, and makes its key a new one if it was forgotten. What is read again met its key before,
+// and the store knows what came of that.
+func (s *Sequence) meet(l *lane, r *stream.Record, k *keyState, now time.Time) {
+	l.enter(r.Origin.Offset)
+	l.observe(r.Timestamp, now)
+	if r.Origin.Offset >= l.head && l.stale(k) {
+		s.renew(k)
+	}
+	l.touch(k, now)
 }
 
 // offer takes record i: it goes on, waits, or is settled.

@@ -122,6 +122,9 @@ func (g *Guest) renew(ctx context.Context, f *fault) error {
 	if err := ctx.Err(); err != nil {
 		return err // the worker was told to stop: the records are not to blame, and will be read again
 	}
+	if !f.tooLarge {
+		g.lives++
+	}
 	if f.alive {
 		g.fresh = false
 		return nil
@@ -129,12 +132,20 @@ func (g *Guest) renew(ctx context.Context, f *fault) error {
 	if g.events.Trap != nil {
 		g.events.Trap(f.reason)
 	}
+	if err := g.anew(ctx); err != nil {
+		return fmt.Errorf("replacing the instance after a fault (%s): %w", f.message, err)
+	}
+	return nil
+}
+
+// anew replaces the instance by a fresh one, or resets it.
+func (g *Guest) anew(ctx context.Context) error {
 	if g.reset(ctx) {
 		return nil
 	}
 	old, session := g.instance.module, g.session
 	if err := g.start(ctx); err != nil {
-		return fmt.Errorf("replacing the instance after a fault (%s): %w", f.message, joinErrors(err, old.Close(ctx), stream.ErrUnavailable))
+		return joinErrors(err, old.Close(ctx), stream.ErrUnavailable)
 	}
 	if session != nil {
 		_ = session.Close(ctx) // it has failed already; this lets go of what it holds

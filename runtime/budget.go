@@ -110,12 +110,17 @@ func (g *Guest) learn(records int, used int64) {
 
 // account reports what a call has cost.
 func (g *Guest) account(records int) {
-	used := g.instance.budget.total()
-	g.learn(records, used)
+	g.learn(records, g.tellFuel())
 	if g.events.Call != nil {
 		g.events.Call(records)
 	}
+}
+
+// tellFuel reports what was spent since it did so last.
+func (g *Guest) tellFuel() int64 {
+	used := g.instance.budget.total()
 	if g.events.Fuel != nil {
 		g.events.Fuel(used)
 	}
+	return used
 }

@@ -167,3 +167,13 @@ func TestLimitsOutOfRangeAreNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestAModuleThatTheLargeStructureLetsPassIsTold(t *testing.T) {
+	for ifs, hinted := range map[int]bool{11_000: true, 50_000: false} {
+		module := hostile.Function(0, hostile.Repeat(ifs, hostile.Code(hostile.Const(0), hostile.If, hostile.Empty, hostile.End)))
+		_, err := newRuntime(t, Options{}).Load(t.Context(), Source{Name: "p", Bytes: module})
+		if err == nil || strings.Contains(err.Error(), "{ structure: large } lets it pass") != hinted {
+			t.Errorf("%d ifs: error is %v", ifs, err)
+		}
+	}
+}

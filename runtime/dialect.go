@@ -18,7 +18,7 @@ type Dialect interface {
 	Name() string
 	// Speaks says, by imports and exports alone, whether a module is meant for this ABI.
 	Speaks(m *meter.Module) bool
-	// Check says what such a module lacks. That its imports are known is checked already.
+	// Check says what such a module lacks, or wants and does not get. That its imports are known is checked after it.
 	Check(m *meter.Module) error
 	// Functions are what it offers to its guests besides WASI. Their names must not clash with those of another dialect.
 	Functions() []HostFunction
@@ -45,8 +45,12 @@ type Resetter interface {
 }
 
 // Frugal is a Dialect whose guests have other default limits. A zero field leaves the default. The most fuel that may be
-// set is twice the default, if that is more than for others.
+// set is twice the default, if that is more than for others. A dialect that says Large answers for the bytes of its
+// modules: that they are those of a digest.
 type Frugal interface{ Defaults() Limits }
+
+// SlowStarter is a Dialect whose guests may spend more than others until they are ready.
+type SlowStarter interface{ StartFuel() int64 }
 
 // The powers that a Session may have over its guest's WASI, which reaches nothing without them.
 type (
@@ -115,6 +119,25 @@ func (h *Host) Config() json.RawMessage {
 	return h.guest.plugin.userConfig
 }
 
+// Settings are the configuration as names and texts. What is no text is its JSON.
+func (h *Host) Settings() (map[string]string, error) {
+	var config map[string]json.RawMessage
+	if err := json.Unmarshal(h.Config(), &config); err != nil {
+		return nil, err
+	}
+	settings := make(map[string]string, len(config))
+	for name, value := range config {
+		text := string(value)
+		if value[0] == '"' {
+			if err := json.Unmarshal(value, &text); err != nil {
+				return nil, err
+			}
+		}
+		settings[name] = text
+	}
+	return settings, nil
+}
+
 // Topics are the input topics.
 func (h *Host) Topics() []string { return h.guest.plugin.topicNames }
 
@@ -164,6 +187,9 @@ func (h *Host) Kept() any { return h.guest.kept }
 // Context returns ctx with the guest in it, for calls of the instance's functions.
 func (h *Host) Context(ctx context.Context) context.Context { return h.guest.context(ctx) }
 
+// Charge lets the guest pay for so many bytes that the host copies or clears for it.
+func (h *Host) Charge(bytes int) { h.guest.charge(bytes, costBytesShift) }
+
 // CountCall counts one call of a host function against the limit of the records at hand.
 func (h *Host) CountCall() { h.guest.countHostCall() }
 
@@ -205,11 +231,27 @@ func (rt *Runtime) abis() []string {
 
 // checkDialect compares a module with the dialect it is said to speak.
 func (rt *Runtime) checkDialect(d Dialect, m *meter.Module) error {
+	if err := d.Check(m); err != nil {
+		return err
+	}
 	known := append(wasiFunctions[:len(wasiFunctions):len(wasiFunctions)], foreign(d)...)
 	if err := checkBorder(m, known); err != nil {
 		return fmt.Errorf("as a module for %s: %w", d.Name(), err)
 	}
-	return d.Check(m)
+	return nil
+}
+
+// CheckExport says what is wrong with a function that a module exports: that it has other types, which are written as in a
+// HostFunction, or that it is wanted and not there.
+func CheckExport(m *meter.Module, name, types string, wanted bool) error {
+	t, ok := m.Exported(name)
+	switch want := sig(types); {
+	case !ok && wanted:
+		return fmt.Errorf("this module does not export %s", name)
+	case ok && !signatureOf(t).equal(want):
+		return fmt.Errorf("the export %s is %s, it must be %s", name, signatureOf(t), want)
+	}
+	return nil
 }
 
 // foreign are the functions of a dialect as host functions of ours.

@@ -31,6 +31,7 @@ type Guest struct {
 	stack   [2]uint64
 	memory  uint32
 	lines   lines
+	lives   int // counts the memories, and the calls that left one in an unknown state
 
 	// of the current call
 	ctx                  context.Context
@@ -75,7 +76,7 @@ func (p *Plugin) NewGuest(ctx context.Context, mode Mode, step string, events Ev
 	if err := p.suits(mode); err != nil {
 		return nil, err
 	}
-	g := &Guest{current: current{plugin: p}, mode: mode, step: step, events: events}
+	g := &Guest{current: current{plugin: p}, mode: mode, step: step, events: events, lives: 1}
 	if err := g.start(ctx); err != nil {
 		return nil, err
 	}
@@ -110,6 +111,17 @@ func (g *Guest) Process(ctx context.Context, b *stream.Batch) error {
 	clear(g.outs)
 	clear(g.results)
 	return nil
+}
+
+// Lives tells apart the memories that the guest has had, by numbers from 1: with the same one as before, it has been given
+// each record since exactly once.
+func (g *Guest) Lives() int { return g.lives }
+
+// Forget begins with a fresh instance, or one that is as good.
+func (g *Guest) Forget(ctx context.Context) error {
+	g.lives++
+	g.kept = nil
+	return g.anew(ctx)
 }
 
 // gather lists the records to hand over: those still flowing, without tombstones for the forms that know values only.

@@ -12,6 +12,7 @@ func BenchmarkLanguages(b *testing.B) {
 	}{
 		{"c-bid", "bid-price/bid_price.wasm", bid, Transform},
 		{"c-filter", "level-filter/level_filter.wasm", bid, Filter},
+		{"java-bid", "bid-price-java/bid_price_java.wasm", bid, Transform},
 		{"rust", "quake-alert/quake_alert.wasm", quake, Transform},
 		{"as", "explode-items/explode_items.wasm", `[{"a":1}, {"b":[1,2],"c":"x,]"}, {"n":12345, "text":"some words here"}]`, Transform},
 		{"go", "redact/redact.wasm", `{"note":"card 4111 1111 1111 1111 of ann.lee@example.org"}`, Transform},

@@ -36,7 +36,7 @@ const (
 	// callFuel bounds one call, whatever the number of its records: while a guest runs, Go's collector waits for it.
 	// A single record may have more, if its limit says so.
 	callFuel = 50_000_000
-	// startFuel is for each phase of the start, and for the end.
+	// startFuel is for each phase of the start, and for the end, unless a dialect has more.
 	startFuel = 500_000_000
 
 	// batchLimitBytes bounds one call's input, and so the arena in the guest. A larger batch is cut into several calls;

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -29,6 +30,7 @@ type Source struct {
 	Dialect Dialect      // what the module speaks; nil: what its imports and exports say
 	ABI     string       // name of the dialect, where the module could be of several
 
+	LookBack     int64    // how many offsets its answer may rest on besides the record's own, and how far back it is given records again; 0: none
 	Capabilities []string // what the guest is given of the world; "clock" is all there is
 }
 
@@ -63,9 +65,11 @@ type Plugin struct {
 // Load checks and compiles a plugin. Bytes that are in use already are not compiled again. It blocks while another
 // plugin is compiled; the engine's compiler does not honour ctx.
 func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
-	mostFuel := int64(maxFuel)
+	mostFuel, pinned := int64(maxFuel), s.SHA256 != ""
 	if f, ok := s.Dialect.(Frugal); ok {
-		s.Limits, mostFuel = s.Limits.or(f.Defaults()), max(mostFuel, 2*f.Defaults().Fuel)
+		own := f.Defaults()
+		s.Limits, mostFuel, pinned = s.Limits.or(own), max(mostFuel, 2*own.Fuel), pinned || own.Large
+		s.Limits.Large = s.Limits.Large || own.Large
 	}
 	limits, err := s.Limits.withDefaults(mostFuel)
 	if err != nil {
@@ -80,7 +84,7 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 	if s.SHA256 != "" && !strings.EqualFold(s.SHA256, p.digest) {
 		return nil, fmt.Errorf("loading plugin %s: %w: it is %s, %s is wanted", s.Name, ErrDigest, p.digest, s.SHA256)
 	}
-	if limits.Large && s.SHA256 == "" {
+	if limits.Large && !pinned {
 		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, errLarge)
 	}
 	for _, c := range s.Capabilities {
@@ -89,7 +93,7 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 		}
 		p.clock = true
 	}
-	m, err := meter.Read(s.Bytes, limits.caps())
+	m, err := readModule(s.Bytes, limits)
 	if err != nil {
 		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
 	}
@@ -107,6 +111,19 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 		return nil, fmt.Errorf("compiling plugin %s: %w", s.Name, err)
 	}
 	return p, nil
+}
+
+// readModule takes a module apart. If it is over a cap that the large structure would lift, the error says so.
+func readModule(wasm []byte, l Limits) (*meter.Module, error) {
+	m, err := meter.Read(wasm, l.caps())
+	if !errors.Is(err, meter.ErrCap) || l.Large {
+		return m, err
+	}
+	l.Large = true
+	if _, larger := meter.Read(wasm, l.caps()); larger != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w; limits: { structure: large } lets it pass, if its sha256 is given", err)
 }
 
 // identify finds out which ABI the module speaks, and checks that it keeps to it.
@@ -132,7 +149,8 @@ func configFor(s Source) ([]byte, error) {
 		Topics  []string        `json:"topics"`
 		Outputs []string        `json:"outputs"`
 		Metrics []string        `json:"metrics"`
-	}{s.Name, s.Config, append([]string{}, s.Topics...), []string{}, append([]string{}, s.Metrics...)}
+		Back    int64           `json:"look_back,omitempty"`
+	}{s.Name, s.Config, append([]string{}, s.Topics...), []string{}, append([]string{}, s.Metrics...), s.LookBack}
 	if len(s.Config) == 0 {
 		doc.Config = json.RawMessage("{}")
 	}

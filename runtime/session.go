@@ -72,13 +72,14 @@ func (g *Guest) overOutputs(n int, r *stream.Record) *stream.Cause {
 	return nil
 }
 
-// Copy copies b into memory that lives as long as the batch. Many copies share a block.
+// Copy copies b into memory that lives as long as the batch, which the guest pays for. Many copies share a block.
 func (c *Call) Copy(b []byte) []byte {
 	if b == nil {
 		return nil
 	}
 	g := c.guest
-	if cap(g.bytes)-len(g.bytes) < len(b) {
+	g.charge(len(b), costBytesShift)
+	if g.bytes == nil || cap(g.bytes)-len(g.bytes) < len(b) { // a cut of nil would be null, where b is only empty
 		g.bytes = make([]byte, 0, max(len(b), min(batchLimitBytes/4, len(b)*(len(g.results)-c.lo))))
 	}
 	at := len(g.bytes)

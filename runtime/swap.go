@@ -44,6 +44,7 @@ func (g *Guest) takeUp(ctx context.Context) error {
 		}
 		return ctx.Err()
 	}
+	g.lives++
 	fresh := g.current
 	g.current = old
 	err = joinErrors(g.end(ctx), old.plugin.rt.release(ctx, old.plugin.module))

@@ -26,7 +26,8 @@ type feed struct {
 	gaps    bool // some sequences are never sent
 	jumps   bool // the producer's clock jumps
 	scatter bool // a key lies in all partitions
-	broken  bool // some values are not JSON
+	broken  bool // between the others come some whose values are not JSON
+	lives   bool // log time leaps now and then: so far that keys are forgotten and begin anew, or not quite so far
 }
 
 const (
@@ -46,8 +47,10 @@ var scenarios = []scenario{
 		promise: judge.Promise{Order: judge.BySequence, Gapless: true}, feed: feed{copies: true, shuffle: 5}},
 	{name: "gaps", steps: `[ { name: order, reorder: { key: key, sequence: $.seq, first: 0, max_wait: 30s } } ]`,
 		promise: judge.Promise{Order: judge.BySequence}, feed: feed{copies: true, shuffle: 5, gaps: true}},
+	{name: "lives", steps: `[ { name: order, reorder: { key: key, sequence: $.seq, first: 0, max_wait: 10m, forget_after: 10m } } ]`,
+		promise: judge.Promise{Order: judge.BySequence, Gapless: true}, feed: feed{copies: true, shuffle: 5, lives: true}},
 	{name: "both", steps: `[ { name: once, dedup: { key: $.id, window: 24h } }, { name: order, reorder: { key: key, sequence: $.seq, first: 0, max_wait: 10m } } ]`,
-		promise: judge.Promise{Window: 24 * time.Hour, Order: judge.BySequence, Gapless: true}, feed: feed{copies: true, shuffle: 5}},
+		promise: judge.Promise{Window: 24 * time.Hour, Order: judge.BySequence, Gapless: true}, feed: feed{copies: true, shuffle: 5, broken: true}},
 	{name: "time", steps: `[ { name: once, dedup: { key: $.id, window: 24h } }, { name: order, reorder: { time: $.at, max_wait: 30s, idle_timeout: 20s } } ]`,
 		promise: judge.Promise{Window: 24 * time.Hour, Order: judge.ByTime}, feed: feed{copies: true, shuffle: 5}},
 	{name: "global", steps: `[ { name: once, dedup: { key: $.id, window: 24h, scope: global } } ]`,

@@ -40,9 +40,18 @@ type NextQuery struct {
 	Key   StateKey
 	Nonce string // last committed nonce
 	Keys  []string
-	Next  []int64 // set by the store, parallel to Keys
-	Found []bool  // set by the store, parallel to Keys
-	Err   error   // set by the store: nil or ErrLost, wrapped
+	Next  []Next // set by the store, parallel to Keys
+	Found []bool // set by the store, parallel to Keys
+	Err   error  // set by the store: nil or ErrLost, wrapped
+}
+
+// Next is where a key stands: the sequence that is its next, and the log time before which it was last seen, in coarse
+// steps. Of two of one key the one that was seen later holds, and of those seen alike the one with the higher sequence.
+type Next struct{ Sequence, Seen int64 }
+
+// Before says that b holds, and not a.
+func (a Next) Before(b Next) bool {
+	return a.Seen < b.Seen || a.Seen == b.Seen && a.Sequence < b.Sequence
 }
 
 // Redo is a checkpoint's change of state, void until Kafka holds its nonce. Storing it applies the one before.
@@ -50,6 +59,7 @@ type Redo struct {
 	Key         StateKey
 	Prev, Nonce string // last committed nonce, and the one to come
 	Keys        []string
-	Next        []int64
+	Next        []Next
+	Oldest      int64 // keys last seen before are forgotten for good: the store may drop them
 	Err         error // set by the store: nil or ErrLost, wrapped
 }

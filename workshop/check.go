@@ -78,12 +78,9 @@ func (p *Plugin) cuts(ctx context.Context, records []Record) (err error) {
 	defer func() { err = errors.Join(err, g.Close(ctx)) }()
 	var single []Line
 	for i := range records {
-		lines, err := through(ctx, g, records[i:i+1])
+		lines, err := through(ctx, g, records[:i+1], i)
 		if err != nil {
 			return err
-		}
-		for j := range lines {
-			lines[j].Input = i
 		}
 		single = append(single, lines...)
 	}
@@ -96,11 +93,11 @@ func (p *Plugin) forgets(ctx context.Context, records []Record) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, g.Close(ctx)) }()
-	first, err := through(ctx, g, records)
+	first, err := through(ctx, g, records, 0)
 	if err != nil {
 		return err
 	}
-	second, err := through(ctx, g, records)
+	second, err := through(ctx, g, records, 0)
 	if err != nil {
 		return err
 	}
@@ -127,8 +124,11 @@ const awkwardBytes = 1 << 20
 
 // endures puts awkward records between those given, which must come out as they did.
 func (p *Plugin) endures(ctx context.Context, records []Record) error {
-	awkward := []Record{{Value: []byte("null")}, {raw: []byte{}}, {raw: []byte("{")}, {raw: []byte("[]")}, {raw: []byte(`"text"`)}, {raw: []byte("-0")},
-		{raw: bytes.Repeat([]byte("["), 10_000)}, {raw: []byte{0xff, 0xfe, 0}}, {raw: bytes.Repeat([]byte("x"), awkwardBytes)}}
+	var awkward []Record
+	for _, value := range [][]byte{nil, {}, []byte("{"), []byte("[]"), []byte(`"text"`), []byte("-0"), bytes.Repeat([]byte("["), 10_000), {0xff, 0xfe, 0},
+		bytes.Repeat([]byte("x"), awkwardBytes)} {
+		awkward = append(awkward, Record{Value: value})
+	}
 	var mixed []Record
 	place := map[int]int{} // of the records given, among the mixed
 	for i := range max(len(records), len(awkward)) {
@@ -173,7 +173,7 @@ func (p *Plugin) settles(ctx context.Context, records []Record) (err error) {
 	defer func() { err = errors.Join(err, g.Close(ctx)) }()
 	warm := uint32(0)
 	for i := range warmBatches + settleBatches {
-		if _, err := through(ctx, g, records); err != nil {
+		if _, err := through(ctx, g, records, 0); err != nil {
 			return err
 		}
 		if i == warmBatches {

@@ -33,6 +33,7 @@ func (p *Plugin) Measure(ctx context.Context, records []Record, n int, about tim
 		return m, err
 	}
 	defer func() { err = errors.Join(err, g.Close(ctx)) }()
+	fuel = 0 // that of the start is no record's
 	template := batchOf(repeated(records, n)).Records
 	failed := 0
 	for range rounds {

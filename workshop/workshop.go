@@ -3,6 +3,7 @@
 package workshop
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/js"
+	"github.com/streamproc/streamproc/runtime/py"
 	"github.com/streamproc/streamproc/stream"
 )
 
@@ -25,6 +27,7 @@ type Options struct {
 	Logger   *slog.Logger
 	Limits   runtime.Limits
 	Config   json.RawMessage // for the plugin
+	Engine   string          // file of a Python, for a script in it; "": python.wasm beside the script
 }
 
 // Plugin is a loaded plugin with the runtime that it runs in. It is for one goroutine.
@@ -38,18 +41,15 @@ type Plugin struct {
 	plugin  *runtime.Plugin
 }
 
-// Open loads a module, or a script by its ending (.ts, .js, .mts, .mjs).
+// lookBack is as much as a pipeline may grant: a plugin that remembers may rest on all that it is tried with.
+const lookBack = 10_000
+
+// Open loads a module, or a script by its ending (.ts, .js, .mts, .mjs, .py).
 func Open(ctx context.Context, file string, o Options) (_ *Plugin, err error) {
 	p := &Plugin{File: file, Limits: o.Limits}
-	source := runtime.Source{Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), Config: o.Config, Limits: o.Limits, Topics: []string{"in"}}
-	if isScript(file) {
-		script, err := js.Compile(file)
-		if err != nil {
-			return nil, err
-		}
-		source.Bytes, source.Dialect, p.Digest = js.Engine, script, script.Digest()
-	} else if source.Bytes, err = os.ReadFile(file); err != nil {
-		return nil, fmt.Errorf("reading the plugin: %w", err)
+	source := runtime.Source{Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), Config: o.Config, Limits: o.Limits, Topics: []string{"in"}, LookBack: lookBack}
+	if err = p.read(&source, o.Engine); err != nil {
+		return nil, err
 	}
 	p.Module = source.Bytes
 	if p.runtime, err = runtime.New(ctx, runtime.Options{CacheDir: o.CacheDir, Compiler: o.Compiler, Logger: o.Logger, Dialects: o.Dialects}); err != nil {
@@ -65,13 +65,35 @@ func Open(ctx context.Context, file string, o Options) (_ *Plugin, err error) {
 	return p, nil
 }
 
-func isScript(file string) bool {
-	switch filepath.Ext(file) {
+// read reads the module, or the script and with it the engine that runs it.
+func (p *Plugin) read(s *runtime.Source, engine string) error {
+	switch filepath.Ext(p.File) {
 	case ".ts", ".js", ".mts", ".mjs":
-		return true
+		script, err := js.Compile(p.File)
+		if err != nil {
+			return err
+		}
+		s.Bytes, s.Dialect, p.Digest = js.Engine, script, script.Digest()
+		return nil
+	case ".py":
+		script, err := py.Read(p.File)
+		if err != nil {
+			return err
+		}
+		s.Dialect, p.Digest = script, script.Digest()
+		s.Bytes, err = py.Engine(cmp.Or(engine, Beside(p.File, EngineName)), "")
+		return err
 	}
-	return false
+	b, err := os.ReadFile(p.File)
+	if err != nil {
+		return fmt.Errorf("reading the plugin: %w", err)
+	}
+	s.Bytes = b
+	return nil
 }
+
+// EngineName is that of the file, beside a script in Python, that runs it.
+const EngineName = "python.wasm"
 
 // Close lets go of the plugin and its runtime.
 func (p *Plugin) Close(ctx context.Context) error {
@@ -134,12 +156,15 @@ func (p *Plugin) Run(ctx context.Context, records []Record) (lines []Line, err e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, g.Close(ctx)) }()
-	return through(ctx, g, records)
+	return through(ctx, g, records, 0)
 }
 
-// through hands records to a guest in one batch.
-func through(ctx context.Context, g *runtime.Guest, records []Record) (lines []Line, err error) {
-	b := batchOf(records)
+// through hands the records from number lo on, as if they lay there in the log, to a guest in one batch.
+func through(ctx context.Context, g *runtime.Guest, records []Record, lo int) (lines []Line, err error) {
+	b := batchOf(records[lo:])
+	for i := range b.Records {
+		b.Records[i].Origin.Offset += int64(lo)
+	}
 	if err := g.Process(ctx, b); err != nil {
 		return nil, err
 	}

@@ -1,12 +1,14 @@
 package judge
 
 import (
+	"math"
 	"slices"
 	"time"
 )
 
 // Flow is when something new came out, by the partition of the input in which it had stood, to the millisecond. One owner has
-// an input partition, so that the loss of an owner shows; an output partition may be fed by all of them.
+// an input partition, so that the loss of an owner shows; an output partition may be fed by all of them. Where records are
+// scattered over the input, it is by partition of the output, whose keys have one owner.
 type Flow struct {
 	epoch      time.Time
 	partitions map[int32][]uint32 // in order, each millisecond once
@@ -39,6 +41,18 @@ func (f *Flow) Silence(from, to time.Time) (longest time.Duration, over time.Tim
 		}
 	}
 	return longest, f.epoch.Add(time.Duration(last) * time.Millisecond)
+}
+
+// Latest is the moment since which every partition of n or more has brought something, or the epoch.
+func (f *Flow) Latest(n int) time.Time {
+	if len(f.partitions) < n {
+		return f.epoch
+	}
+	latest := uint32(math.MaxUint32)
+	for _, at := range f.partitions {
+		latest = min(latest, at[len(at)-1])
+	}
+	return f.epoch.Add(time.Duration(latest) * time.Millisecond)
 }
 
 func (f *Flow) since(t time.Time) uint32 { return uint32(max(0, t.Sub(f.epoch).Milliseconds())) }

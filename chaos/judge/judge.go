@@ -46,7 +46,7 @@ type Excuse struct{ Begin, End time.Time }
 // Judge takes what comes out, in the order of each partition. It is for one goroutine at a time.
 type Judge struct {
 	load    load.Load
-	first   []uint32 // by id: when it first came, in milliseconds since epoch, plus one; zero: it has not
+	first   []uint32 // by id: when it first came, in milliseconds since epoch, plus one; zero: it has not; the highest bit: as a later copy
 	high    []int64  // by key: the highest number that came, plus one
 	where   []int32  // by key: the partition of its first record, plus one
 	repeats []repeat
@@ -61,7 +61,7 @@ type repeat struct{ first, again uint32 }
 
 // New expects a load. No record comes before epoch.
 func New(l load.Load, epoch time.Time) *Judge {
-	j := &Judge{load: l, epoch: epoch, first: make([]uint32, l.IDs), high: make([]int64, l.Keys), where: make([]int32, l.Keys)}
+	j := &Judge{load: l, epoch: epoch, first: make([]uint32, l.IDs), high: make([]int64, l.AllKeys()), where: make([]int32, l.AllKeys())}
 	j.flow = Flow{epoch: epoch, partitions: map[int32][]uint32{}}
 	for id := range l.IDs {
 		if l.Fate(id) != load.Dropped {
@@ -81,7 +81,10 @@ func (j *Judge) Out(partition int32, at time.Time, key, value []byte) {
 		j.verdict.Unwanted++
 	case j.arrived(t, at):
 		j.order(partition, t.ID)
-		j.flow.add(j.load.Partition(t.ID), j.milliseconds(at))
+		if !j.load.Scattered { // else only where it comes out tells who owned its key
+			partition = j.load.Partition(t)
+		}
+		j.flow.add(partition, j.milliseconds(at))
 	}
 }
 
@@ -113,19 +116,26 @@ func (j *Judge) known(key, value []byte) (load.Ticket, bool) {
 	return t, true
 }
 
-// arrived says whether this is the first appearance of an id.
+// asCopy marks the first appearance of an id that was not its first record.
+const asCopy = 1 << 31
+
+// arrived says whether this is the first appearance of an id. Where the records of an id lie in several partitions, nothing
+// says which of them is the first: any may come out, but one alone.
 func (j *Judge) arrived(t load.Ticket, at time.Time) bool {
-	now := j.milliseconds(at)
+	now, mark := j.milliseconds(at), uint32(0)
+	if t.Copy != 0 {
+		mark = asCopy
+	}
 	switch before := j.first[t.ID]; {
-	case t.Copy != 0:
+	case t.Copy != 0 && !j.load.Scattered, before != 0 && before&asCopy != mark:
 		j.verdict.Leaked++
 		return false
 	case before != 0:
 		j.verdict.Repeated++
-		j.repeats = append(j.repeats, repeat{before - 1, now})
+		j.repeats = append(j.repeats, repeat{before&^asCopy - 1, now})
 		return false
 	}
-	j.first[t.ID] = now + 1
+	j.first[t.ID] = (now + 1) | mark
 	j.verdict.Arrived++
 	j.verdict.Lost--
 	return true

@@ -150,6 +150,49 @@ func TestOnlyAFaultExcusesARepeat(t *testing.T) {
 	}
 }
 
+func TestOfScatteredCopiesAnyMayComeButOneAlone(t *testing.T) {
+	scattered := small
+	scattered.Scattered = true
+	record := func(copied int) (key, value []byte) {
+		t := load.Ticket{ID: with(load.Out), Copy: copied}
+		return scattered.AppendKey(nil, t.ID), scattered.AppendValue(nil, t)
+	}
+	for name, c := range map[string]struct {
+		copies []int
+		want   Verdict
+	}{
+		"the first":      {[]int{0}, Verdict{}},
+		"the later":      {[]int{1}, Verdict{}},
+		"both":           {[]int{0, 1}, Verdict{Leaked: 1}},
+		"the other way":  {[]int{1, 0}, Verdict{Leaked: 1}},
+		"the later anew": {[]int{1, 1}, Verdict{Repeated: 1, Unexcused: 1}},
+	} {
+		j := New(scattered, epoch)
+		c.want.Wanted, c.want.Arrived = j.verdict.Wanted, 1
+		c.want.Lost = c.want.Wanted - 1
+		for _, copied := range c.copies {
+			key, value := record(copied)
+			j.Out(0, epoch.Add(time.Second), key, value)
+		}
+		if got := j.Verdict(nil); got != c.want {
+			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
+func TestLatestIsWhenTheSlowestPartitionSpoke(t *testing.T) {
+	f := Flow{epoch: epoch, partitions: map[int32][]uint32{}}
+	f.add(0, 500)
+	f.add(1, 700)
+	f.add(0, 900)
+	if got := f.Latest(2).Sub(epoch); got != 700*time.Millisecond {
+		t.Errorf("%v", got)
+	}
+	if got := f.Latest(3); !got.Equal(epoch) {
+		t.Errorf("a partition that never spoke has done so at %v", got)
+	}
+}
+
 func TestSilenceIsThatOfOnePartitionSinceTheFault(t *testing.T) {
 	f := Flow{epoch: epoch, partitions: map[int32][]uint32{}}
 	for ms := uint32(0); ms <= 10_000; ms += 10 {

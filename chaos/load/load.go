@@ -9,15 +9,19 @@ import (
 	"strconv"
 )
 
-// Load describes what is written. Ids are 0 to IDs-1. Id n has key n mod Keys and is number n div Keys of it.
+// Load describes what is written. Ids are 0 to IDs-1. Id n has key n mod Keys and is number n div Keys of it. From the id
+// Grown on, the keys are others: a key does not move when partitions are added.
 type Load struct {
 	Seed       uint64  `json:"seed"`
 	IDs        int64   `json:"ids"`
 	Keys       int64   `json:"keys"`
-	Duplicates float64 `json:"duplicates"` // share of ids that are written twice
-	Disorder   float64 `json:"disorder"`   // share of ids that come late
-	Dropped    int64   `json:"dropped"`    // one id in so many is for the filter to drop; 0 is none
-	Poisoned   int64   `json:"poisoned"`   // on one id in so many the plugin traps; 0 is none
+	Duplicates float64 `json:"duplicates"`          // share of ids that are written twice
+	Disorder   float64 `json:"disorder"`            // share of ids that come late
+	Dropped    int64   `json:"dropped"`             // one id in so many is for the filter to drop; 0 is none
+	Poisoned   int64   `json:"poisoned"`            // on one id in so many the plugin traps; 0 is none
+	Grown      int64   `json:"grown,omitempty"`     // from this id on keys are new, and lie in the added partitions too; 0: none are added
+	Anew       bool    `json:"anew,omitempty"`      // from the id Grown on all is written into a topic made anew, without added partitions: nothing from before comes after
+	Scattered  bool    `json:"scattered,omitempty"` // each record is in a partition of its own choice, whatever its id and key
 }
 
 // How many positions later a copy, or a late record, comes at most. A late record is overtaken by up to four of its key.
@@ -59,16 +63,48 @@ func (l Load) Fate(id int64) Fate {
 }
 
 // Key is the number of the key of an id.
-func (l Load) Key(id int64) int64 { return id % l.Keys }
+func (l Load) Key(id int64) int64 {
+	if l.grown(id) {
+		return l.Keys + (id-l.Grown)%l.Keys
+	}
+	return id % l.Keys
+}
 
-// Partitions is how many the input has. A key is always in the same one.
-const Partitions = 4
+// AllKeys is how many keys there are.
+func (l Load) AllKeys() int64 {
+	if l.Grown > 0 {
+		return 2 * l.Keys
+	}
+	return l.Keys
+}
 
-// Partition is that of the input to which an id is written.
-func (l Load) Partition(id int64) int32 { return int32(l.Key(id) % Partitions) }
+// Partitions is how many the input has, and Added how many more it may get. But for a load that is scattered, a key is always in the same one.
+const (
+	Partitions = 4
+	Added      = 2
+)
+
+// Partition is that of the input to which a record is written.
+func (l Load) Partition(t Ticket) int32 {
+	partitions, by := int64(Partitions), l.Key(t.ID)
+	if l.grown(t.ID) && !l.Anew {
+		partitions += Added
+	}
+	if l.Scattered {
+		by = int64(l.mix(t.ID*2+int64(t.Copy), 7) >> 1)
+	}
+	return int32(by % partitions)
+}
 
 // Seq is the place of an id among those of its key, from 0.
-func (l Load) Seq(id int64) int64 { return id / l.Keys }
+func (l Load) Seq(id int64) int64 {
+	if l.grown(id) {
+		id -= l.Grown
+	}
+	return id / l.Keys
+}
+
+func (l Load) grown(id int64) bool { return l.Grown > 0 && id >= l.Grown }
 
 // AppendKey appends the key of an id as it stands in the record.
 func (l Load) AppendKey(b []byte, id int64) []byte {
@@ -122,6 +158,9 @@ func (l Load) All() iter.Seq[Ticket] {
 	return func(yield func(Ticket) bool) {
 		var due line
 		for id := int64(0); id < l.IDs || len(due) > 0; id++ {
+			if l.Anew && id == l.Grown && !l.flush(&due, yield) {
+				return
+			}
 			if id < l.IDs {
 				l.place(&due, id)
 			}
@@ -132,6 +171,16 @@ func (l Load) All() iter.Seq[Ticket] {
 			}
 		}
 	}
+}
+
+// flush gives all that is in line.
+func (l Load) flush(due *line, yield func(Ticket) bool) bool {
+	for len(*due) > 0 {
+		if !yield(heap.Pop(due).(placed).Ticket) { //nolint:forcetypeassert // line holds nothing else
+			return false
+		}
+	}
+	return true
 }
 
 // place puts an id, and its copy if it has one, where they are to be written.

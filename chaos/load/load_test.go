@@ -41,6 +41,60 @@ func TestEveryIDIsWrittenOnceBeforeItsCopy(t *testing.T) {
 	}
 }
 
+func TestKeysBegunLaterFillAddedPartitionsAndNoKeyMoves(t *testing.T) {
+	grown := small
+	grown.Grown = 20_000
+	where, next, used := map[int64]int32{}, map[int64]int64{}, map[int32]bool{}
+	for id := range grown.IDs {
+		key, p := grown.Key(id), grown.Partition(Ticket{ID: id})
+		if was, ok := where[key]; ok && was != p || p != grown.Partition(Ticket{id, 1}) {
+			t.Fatalf("key %d is in partition %d and %d", key, where[key], p)
+		}
+		if grown.Seq(id) != next[key] || key >= grown.AllKeys() || id < grown.Grown && p >= Partitions {
+			t.Fatalf("id %d is number %d of key %d in partition %d", id, grown.Seq(id), key, p)
+		}
+		where[key], used[p] = p, true
+		next[key]++
+	}
+	if len(used) != Partitions+Added || int64(len(where)) != grown.AllKeys() {
+		t.Errorf("%d partitions, %d keys", len(used), len(where))
+	}
+}
+
+func TestNothingFromBeforeComesIntoATopicMadeAnew(t *testing.T) {
+	anew, begun, n := small, false, 0
+	anew.Grown, anew.Anew = 20_000, true
+	for k := range anew.All() {
+		n++
+		if begun = begun || k.ID >= anew.Grown; begun && k.ID < anew.Grown {
+			t.Fatalf("%v comes after the topic was made anew", k)
+		}
+		if p := anew.Partition(k); p >= Partitions {
+			t.Fatalf("%v is in partition %d", k, p)
+		}
+	}
+	same := 0
+	for range small.All() {
+		same++
+	}
+	if n != same {
+		t.Errorf("%d records instead of %d", n, same)
+	}
+}
+
+func TestScatteredCopiesLieApart(t *testing.T) {
+	scattered, apart := small, 0
+	scattered.Scattered = true
+	for id := range int64(1000) {
+		if scattered.Partition(Ticket{id, 0}) != scattered.Partition(Ticket{id, 1}) {
+			apart++
+		}
+	}
+	if apart < 650 || apart > 850 {
+		t.Errorf("%d of 1000 copies are in another partition", apart)
+	}
+}
+
 func TestAValueIsJSONThatParseKnows(t *testing.T) {
 	fates := map[Fate]int{}
 	for id := range int64(20_000) {

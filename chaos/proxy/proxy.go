@@ -13,7 +13,7 @@ type Proxy struct {
 	listener net.Listener
 	dial     string
 
-	mu    sync.Mutex
+	mu    sync.Mutex            // over dial too
 	pairs map[net.Conn]net.Conn // by the client's end; nil: it is closed
 	delay time.Duration         // of every chunk
 	calm  chan struct{}         // closed while bytes flow
@@ -46,7 +46,7 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return // closed
 		}
-		server, err := net.DialTimeout("tcp", p.dial, dialTimeout)
+		server, err := net.DialTimeout("tcp", p.target(), dialTimeout)
 		if err != nil {
 			_ = client.Close()
 			continue
@@ -57,6 +57,20 @@ func (p *Proxy) accept() {
 		p.wg.Go(func() { p.carry(client, client, server) })
 		p.wg.Go(func() { p.carry(client, server, client) })
 	}
+}
+
+func (p *Proxy) target() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dial
+}
+
+// Turn passes new connections on to another server, and ends the old ones.
+func (p *Proxy) Turn(dial string) {
+	p.mu.Lock()
+	p.dial = dial
+	p.mu.Unlock()
+	p.Cut()
 }
 
 // keep takes note of a connection, unless all of them are closed already.

@@ -95,6 +95,36 @@ func TestCutEndsConnectionsAndTakesNewOnes(t *testing.T) {
 	hear(t, again, "two")
 }
 
+func TestTurnedToAnotherServerOldConnectionsEnd(t *testing.T) {
+	p, c := through(t)
+	say(t, c, "one")
+	hear(t, c, "one")
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	go func() {
+		if c, err := other.Accept(); err == nil {
+			_, _ = c.Write([]byte("other"))
+			_ = c.Close()
+		}
+	}()
+	p.Turn(other.Addr().String())
+	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("the old connection lives")
+	}
+	again, err := net.Dial("tcp", p.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	hear(t, again, "other")
+}
+
 func TestSlowDelaysEveryChunk(t *testing.T) {
 	p, c := through(t)
 	p.Slow(20 * time.Millisecond)

@@ -22,7 +22,7 @@ func pluginCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(pluginNewCommand(), pluginBuildCommand(), pluginInspectCommand(), pluginCheckCommand(), pluginTestCommand(), pluginBenchCommand(),
+	cmd.AddCommand(pluginNewCommand(), pluginDevCommand(), pluginBuildCommand(), pluginInspectCommand(), pluginCheckCommand(), pluginTestCommand(), pluginBenchCommand(),
 		pluginKeyCommand(), pluginSignCommand(), pluginVerifyCommand(), pluginPushCommand(), pluginPullCommand())
 	return cmd
 }
@@ -30,6 +30,7 @@ func pluginCommand() *cobra.Command {
 // moduleFlags are what a plugin is loaded with.
 type moduleFlags struct {
 	config string
+	engine string
 	memory int64
 	fuel   int64
 }
@@ -37,12 +38,13 @@ type moduleFlags struct {
 func (f *moduleFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.config, "config", "", "the plugin's configuration, as JSON (default: config.json beside it, if there)")
 	cmd.Flags().Int64Var(&f.fuel, "fuel", 0, "units that one record may spend (default: that of the plugin's kind)")
-	cmd.Flags().Int64Var(&f.memory, "memory", 0, "bytes of memory of one instance (default 32 MiB)")
+	cmd.Flags().Int64Var(&f.memory, "memory", 0, "bytes of memory of one instance (default: that of the plugin's kind)")
+	cmd.Flags().StringVar(&f.engine, "engine", "", "what runs a script in Python (default: "+workshop.EngineName+" beside it)")
 }
 
 func (f *moduleFlags) options(cmd *cobra.Command) (workshop.Options, error) {
 	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o := workshop.Options{Dialects: daemon.Dialects(), CacheDir: cacheDir(), Compiler: compiler(), Logger: log,
+	o := workshop.Options{Dialects: daemon.Dialects(), CacheDir: cacheDir(), Compiler: compiler(), Logger: log, Engine: f.engine,
 		Limits: runtime.Limits{MemoryBytes: f.memory, Fuel: f.fuel}}
 	if f.config != "" {
 		if !json.Valid([]byte(f.config)) {
@@ -86,6 +88,9 @@ records to try it with, what has to come out, and the SDK of its language.`,
 			}
 			w := cmd.OutOrStdout()
 			fmt.Fprintf(w, "%s is there. Try it:\n\n", p.Dir)
+			if note := p.Note(); note != "" {
+				defer fmt.Fprintf(w, "\n%s\n", note)
+			}
 			if lines := p.Commands(); lines != nil {
 				fmt.Fprintf(w, "  streamproc plugin build %s\n", p.Dir)
 				defer func() {

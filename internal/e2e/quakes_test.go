@@ -17,7 +17,7 @@ import (
 // the reports alone.
 func TestEarthquakesOnRealServers(t *testing.T) {
 	r := newRig(t)
-	topics := r.quakeTopics()
+	topics := r.pipelineTopics("quakes", "alerts", "strong", "late")
 	original, err := quakes.Records()
 	if err != nil {
 		t.Fatal(err)
@@ -44,18 +44,19 @@ func TestEarthquakesOnRealServers(t *testing.T) {
 	}
 }
 
-// quakeTopics makes topics of one partition, and has the pipeline use them.
-func (r *rig) quakeTopics() map[string]string {
+// pipelineTopics makes topics of one partition for a pipeline of the documents, and has it use them: those of its sinks, and
+// its input, in. It commits often.
+func (r *rig) pipelineTopics(pipeline string, sinks ...string) map[string]string {
 	r.t.Helper()
-	topics := map[string]string{"in": r.in + ".quakes"}
-	set := []string{"admin.listen=127.0.0.1:0", "pipelines.quakes.commit_interval=100ms", "pipelines.quakes.source.session_timeout=6s",
-		"pipelines.quakes.source.topics=[" + topics["in"] + "]", "pipelines.quakes.source.group=" + topics["in"],
-		"pipelines.quakes.dlq={topic: " + r.dlq + "}"}
+	at := "pipelines." + pipeline
+	topics := map[string]string{"in": r.in + "." + pipeline}
+	set := []string{"admin.listen=127.0.0.1:0", at + ".commit_interval=100ms", at + ".source.session_timeout=6s",
+		at + ".source.topics=[" + topics["in"] + "]", at + ".source.group=" + topics["in"], at + ".dlq={topic: " + r.dlq + "}"}
 	names := []string{topics["in"]}
-	for _, sink := range []string{"alerts", "strong", "late"} {
+	for _, sink := range sinks {
 		topics[sink] = r.out + "." + sink
 		names = append(names, topics[sink])
-		set = append(set, "pipelines.quakes.sinks."+sink+".topic="+topics[sink])
+		set = append(set, at+".sinks."+sink+".topic="+topics[sink])
 	}
 	rs, err := kadm.NewClient(r.cl).CreateTopics(r.t.Context(), 1, 1, nil, names...)
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -208,4 +209,80 @@ func TestATrapCostsOneRecord(t *testing.T) {
 	if !strings.Contains(in.stdout.String(), "in 600 = out 400 + filtered 0 + duplicates 0 + held 0 + late 0 + dead-lettered 200") {
 		t.Errorf("ledger: %s", in.stdout.String())
 	}
+}
+
+// The output takes less in one batch than is written by default. The one record that is too large for it goes to the dead
+// letters, and not those that would have shared its batch.
+func TestATopicThatTakesLittleRefusesOnlyWhatIsTooLarge(t *testing.T) {
+	r := newRig(t)
+	limit := "20000"
+	if _, err := kadm.NewClient(r.cl).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &limit}}, r.out); err != nil {
+		t.Fatal(err)
+	}
+	const records, large = 200, 77
+	var rs []*kgo.Record
+	for i := range records {
+		pad := 1000
+		if i == large {
+			pad = 30_000
+		}
+		rs = append(rs, &kgo.Record{Key: []byte("k"), Value: fmt.Appendf(nil, `{"id":"%d","amount":1,"pad":%q}`, i, strings.Repeat("x", pad))})
+	}
+	r.feed(rs)
+	in := r.start("run", "-c", r.write("once.yaml", onceYAML))
+	seen := map[string]bool{}
+	r.read(r.out, 60*time.Second, func(rec *kgo.Record) bool {
+		var v struct{ ID string }
+		if err := json.Unmarshal(rec.Value, &v); err != nil {
+			t.Fatalf("%s: %v", rec.Value, err)
+		}
+		seen[v.ID] = true
+		return len(seen) == records-1
+	})
+	r.read(r.dlq, 30*time.Second, func(rec *kgo.Record) bool {
+		for _, h := range rec.Headers {
+			if h.Key == "sp-origin" && !strings.HasSuffix(string(h.Value), fmt.Sprintf("@%d", large)) { // all of one key: in order of one partition
+				t.Errorf("record %s is a dead letter", h.Value)
+			}
+		}
+		return true
+	})
+	in.drain()
+	if seen[fmt.Sprint(large)] {
+		t.Error("the record that is too large came out")
+	}
+}
+
+// A process that is stopped while its JoinGroup waits for a member that does not answer leaves nothing in the group.
+func TestAProcessStoppedWhileItJoinsLeavesTheGroup(t *testing.T) {
+	r := newRig(t)
+	file := r.write("once.yaml", onceYAML)
+	first := r.start("run", "-c", file)
+	r.feed([]*kgo.Record{{Key: []byte("k"), Value: []byte(`{"id":"1","amount":1}`)}})
+	r.read(r.out, 60*time.Second, func(*kgo.Record) bool { return true })
+	group, adm := strings.TrimSuffix(r.in, ".in"), kadm.NewClient(r.cl)
+	members := func() int {
+		groups, err := adm.DescribeGroups(t.Context(), group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(groups[group].Members)
+	}
+	if err := first.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	second := r.start("run", "-c", file)
+	for end := time.Now().Add(5 * time.Second); members() < 2; {
+		if time.Now().After(end) {
+			t.Fatal("the second member does not join")
+		}
+	}
+	second.drain()
+	if n := members(); n > 1 {
+		t.Errorf("the group has %d members, want at most the first", n)
+	}
+	if err := first.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	first.drain()
 }

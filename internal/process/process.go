@@ -114,8 +114,14 @@ func (p *Process) Kill() {
 // tailBytes is how much of a log an error shows.
 const tailBytes = 4 << 10
 
-// Tail is the end of what it printed.
+// Log is the path of what it prints.
+func (p *Process) Log() string { return p.options.Log }
+
+// Tail is the end of what it printed, if that went to a file.
 func (p *Process) Tail() string {
+	if info, err := os.Stat(p.options.Log); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
 	raw, err := os.ReadFile(p.options.Log)
 	if err != nil {
 		return err.Error()

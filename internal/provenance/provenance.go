@@ -22,11 +22,21 @@ func Machine() string {
 	return fmt.Sprintf("%s, %d cores, %s, %s", model, runtime.NumCPU(), runtime.GOOS, runtime.Version())
 }
 
-// Commit is that of the source around the working directory, "unknown" outside of one.
-func Commit(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12").Output()
+// Commit is that of the source around the working directory, "unknown" outside of one. It is dirty if anything is changed, but for
+// the folders apart: figures are kept there.
+func Commit(ctx context.Context, apart ...string) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--abbrev=12").Output()
 	if err != nil {
 		return "unknown"
 	}
-	return strings.TrimSpace(string(out))
+	changes := []string{"status", "--porcelain", "--untracked-files=no", "--", ":/"}
+	for _, folder := range apart {
+		changes = append(changes, ":(top,exclude)"+folder)
+	}
+	changed, err := exec.CommandContext(ctx, "git", changes...).Output()
+	commit := strings.TrimSpace(string(out))
+	if err != nil || len(changed) > 0 {
+		commit += "-dirty"
+	}
+	return commit
 }

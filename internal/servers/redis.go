@@ -20,6 +20,7 @@ import (
 // RedisOptions describe a Redis. The zero value keeps everything through a restart, but for the last second at a kill.
 type RedisOptions struct {
 	Args []string // more arguments of redis-server, e.g. "--appendonly", "no"
+	Disk bool     // FillDisk may be asked for
 }
 
 // Redis is a redis-server. Its methods are for one goroutine at a time, but for Addr, Ask, Expect and Memory.
@@ -58,7 +59,11 @@ func (r *Redis) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, upTimeout)
 	defer cancel()
 	args := []string{"--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--dir", r.dir, "--appendonly", "yes", "--save", ""}
-	p, err := process.Start(process.Options{Path: "redis-server", Log: filepath.Join(r.dir, "redis.log"), Args: append(args, r.options.Args...)})
+	path, args := "redis-server", append(args, r.options.Args...)
+	if r.options.Disk { // a signal that is ignored stays ignored: the write fails instead
+		path, args = "sh", append([]string{"-c", `trap "" XFSZ; exec redis-server "$@"`, "sh"}, args...)
+	}
+	p, err := process.Start(process.Options{Path: path, Log: filepath.Join(r.dir, "redis.log"), Args: args})
 	if err != nil {
 		return err
 	}
@@ -96,6 +101,28 @@ func (r *Redis) Signal(s syscall.Signal) {
 	if r.process != nil {
 		r.process.Signal(s)
 	}
+}
+
+// FillDisk lets it write nothing more to its files, as on a full disk.
+func (r *Redis) FillDisk() error { return r.process.LimitFiles(1) }
+
+// FreeDisk ends that, and starts it if it has ended for it.
+func (r *Redis) FreeDisk(ctx context.Context) error {
+	if !r.process.Running() {
+		r.process = nil
+		return r.Restart(ctx)
+	}
+	return r.process.LimitFiles(0)
+}
+
+// Follow makes it a replica, and waits until it has all that the master has.
+func (r *Redis) Follow(ctx context.Context, master *Redis) error {
+	ctx, cancel := context.WithTimeout(ctx, upTimeout)
+	defer cancel()
+	if err := r.Expect(ctx, fmt.Sprintf("REPLICAOF 127.0.0.1 %d", master.port), "+OK"); err != nil {
+		return err
+	}
+	return r.process.Await(ctx, func(ctx context.Context) error { return r.says(ctx, "INFO replication", "master_link_status:up") })
 }
 
 // CutLog takes bytes off the end of what a Redis that does not run has written down: it comes back as it was before. It

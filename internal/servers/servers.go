@@ -4,8 +4,10 @@ package servers
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -13,16 +15,34 @@ import (
 // take half a minute, and a test run keeps the processors busy.
 const upTimeout = 3 * time.Minute
 
-// freePorts finds ports that nobody listens on. They are held until all are found, so that they differ.
-func freePorts(n int) ([]int, error) {
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+// Ports are looked for below those that the system gives to connections: a server that is down for a while must find its
+// port free when it comes back.
+const firstPort, endPort = 15_000, 32_000
+
+var given = struct {
+	sync.Mutex
+	ports map[int]bool
+}{ports: map[int]bool{}}
+
+// freePorts finds ports that nobody listens on, and that this process has not found before.
+func freePorts(n int) (ports []int, err error) {
+	given.Lock()
+	defer given.Unlock()
+	for tries := 0; len(ports) < n; tries++ {
+		if tries > endPort-firstPort {
 			return nil, fmt.Errorf("finding a free port: %w", err)
 		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		port := firstPort + rand.IntN(endPort-firstPort)
+		if given.ports[port] {
+			continue
+		}
+		var l net.Listener
+		if l, err = net.Listen("tcp", local(port)); err != nil {
+			continue
+		}
+		_ = l.Close() // nothing came
+		given.ports[port] = true
+		ports = append(ports, port)
 	}
 	return ports, nil
 }

@@ -2,7 +2,9 @@ package servers
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,6 +111,62 @@ func TestRedisIsAsItWasBeforeWhenItsLogIsCut(t *testing.T) {
 	}
 	if err := r.Expect(t.Context(), "EVAL \"return redis.call('get', 'a') == 'one'\" 0", ":1"); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRedisWithAFullDiskRefusesWritesUntilThereIsSpace(t *testing.T) {
+	r := NewRedis(t, RedisOptions{Disk: true})
+	ctx, cancel := context.WithTimeout(t.Context(), upTimeout)
+	defer cancel()
+	answers := func(want string) {
+		t.Helper()
+		if err := r.process.Await(ctx, func(ctx context.Context) error {
+			got, err := r.Ask(ctx, "SET a 1")
+			if err == nil && !strings.HasPrefix(got, want) {
+				err = fmt.Errorf("Redis answers %q", got)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answers("+OK")
+	if err := r.FillDisk(); err != nil {
+		t.Fatal(err)
+	}
+	answers("-MISCONF")
+	if err := r.FreeDisk(ctx); err != nil {
+		t.Fatal(err)
+	}
+	answers("+OK")
+}
+
+func TestAReplicaHasWhatItsMasterHas(t *testing.T) {
+	master, replica := NewRedis(t, RedisOptions{Args: []string{"--repl-diskless-sync-delay", "0"}}), NewRedis(t, RedisOptions{})
+	if err := master.Expect(t.Context(), "SET a 1", "+OK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := replica.Follow(t.Context(), master); err != nil {
+		t.Fatal(err)
+	}
+	if err := replica.Expect(t.Context(), "EXISTS a", ":1"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoPortIsGivenTwice(t *testing.T) {
+	seen := map[int]bool{}
+	for range 20 {
+		ports, err := freePorts(5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range ports {
+			if seen[p] || p < firstPort || p >= endPort {
+				t.Errorf("port %d", p)
+			}
+			seen[p] = true
+		}
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
+	"math"
 	"testing"
 
 	"github.com/streamproc/streamproc/stream"
@@ -22,7 +22,7 @@ type Space interface {
 	Recover(ctx context.Context, key stream.StateKey, token, nonce string) error
 	Next(ctx context.Context, queries []stream.NextQuery) error
 	Step(ctx context.Context, redos []stream.Redo) error
-	Restore(ctx context.Context, key stream.StateKey, token, nonce string, next iter.Seq2[string, int64]) error
+	Restore(ctx context.Context, key stream.StateKey, token, nonce string, next iter.Seq2[string, stream.Next]) error
 }
 
 // Backend is a store under test.
@@ -60,6 +60,7 @@ func Run(t *testing.T, b Backend) {
 		{"WipeBetweenStepsIsLost", stepAfterWipe},
 		{"WipeBeforeNextIsLost", nextAfterWipe},
 		{"RollbackIsLostOrConsistent", stepAfterRollback},
+		{"StepForgetsWhatWasSeenLongAgo", stepForgets},
 		{"RestoreReplaces", restoreReplaces},
 		{"RestoreOfZombieIsStale", restoreZombie},
 		{"NextTakesTheMaximum", nextMaximum},
@@ -293,7 +294,7 @@ func (b *bench) step(prev, nonce string, next map[string]int64) error {
 	b.Helper()
 	r := stream.Redo{Key: b.key(), Prev: prev, Nonce: nonce}
 	for k, n := range next {
-		r.Keys, r.Next = append(r.Keys, k), append(r.Next, n)
+		r.Keys, r.Next = append(r.Keys, k), append(r.Next, stream.Next{Sequence: n})
 	}
 	rs := []stream.Redo{r}
 	b.must(b.Step(b.ctx, rs))
@@ -303,12 +304,12 @@ func (b *bench) step(prev, nonce string, next map[string]int64) error {
 // next looks keys up; "-" is an absent one.
 func (b *bench) next(nonce string, keys ...string) (string, error) {
 	b.Helper()
-	q := []stream.NextQuery{{Key: b.key(), Nonce: nonce, Keys: keys, Next: make([]int64, len(keys)), Found: make([]bool, len(keys))}}
+	q := []stream.NextQuery{{Key: b.key(), Nonce: nonce, Keys: keys, Next: make([]stream.Next, len(keys)), Found: make([]bool, len(keys))}}
 	b.must(b.Next(b.ctx, q))
 	s := ""
 	for i := range keys {
 		if q[0].Found[i] {
-			s += fmt.Sprintf("%d ", q[0].Next[i])
+			s += fmt.Sprintf("%d ", q[0].Next[i].Sequence)
 		} else {
 			s += "- "
 		}
@@ -398,6 +399,46 @@ func stepAfterRollback(_ *testing.T, b *bench) {
 	b.wantNext("7 ", "n3", "k")
 }
 
+func places(next map[string]int64) iter.Seq2[string, stream.Next] {
+	return func(yield func(string, stream.Next) bool) {
+		for k, n := range next {
+			if !yield(k, stream.Next{Sequence: n}) {
+				return
+			}
+		}
+	}
+}
+
+// stepForgets: what was seen later holds, also with a lower sequence, and what was seen long ago goes.
+func stepForgets(t *testing.T, b *bench) {
+	const before = 3000 // more than go with one step
+	r := []stream.Redo{{Key: b.key(), Nonce: "n1", Oldest: math.MinInt64, Keys: []string{"k", "l"}, Next: []stream.Next{{Sequence: 500, Seen: 7}, {Sequence: 9, Seen: 9}}}}
+	for i := range before {
+		r[0].Keys, r[0].Next = append(r[0].Keys, fmt.Sprint("old", i)), append(r[0].Next, stream.Next{Sequence: 1, Seen: -2})
+	}
+	b.must(b.Step(b.ctx, r))
+	r = []stream.Redo{{Key: b.key(), Prev: "n1", Nonce: "n2", Oldest: -2, Keys: []string{"k"}, Next: []stream.Next{{Sequence: 3, Seen: 9}}}}
+	b.must(b.Step(b.ctx, r))
+	b.wantNext("3 9 1 1 ", "n2", "k", "l", "old0", "old2999")
+	prev := "n2"
+	for i := range 30 {
+		r = []stream.Redo{{Key: b.key(), Prev: prev, Nonce: fmt.Sprint("m", i), Oldest: 9}}
+		b.must(b.Step(b.ctx, r))
+		b.must(r[0].Err)
+		prev = r[0].Nonce
+	}
+	left := 0
+	for i := range before {
+		if got, err := b.next(prev, fmt.Sprint("old", i)); err != nil || got != "- " {
+			left++
+		}
+	}
+	if left > 0 {
+		t.Errorf("%d keys that were seen long ago are left", left)
+	}
+	b.wantNext("3 9 ", prev, "k", "l")
+}
+
 func restoreReplaces(_ *testing.T, b *bench) {
 	b.must(b.step("", "n1", map[string]int64{"k": 5, "gone": 9}))
 	b.must(b.step("n1", "n2", nil))
@@ -406,10 +447,10 @@ func restoreReplaces(_ *testing.T, b *bench) {
 	for i := range 5000 {
 		many[fmt.Sprint("key", i)] = int64(i)
 	}
-	b.must(b.Restore(b.ctx, b.key(), "t", "n7", maps.All(many)))
+	b.must(b.Restore(b.ctx, b.key(), "t", "n7", places(many)))
 	b.wantNext("4 - 0 4999 ", "n7", "k", "gone", "key0", "key4999")
 	b.must(b.step("n7", "n8", map[string]int64{"k": 5}))
-	b.must(b.Restore(b.ctx, b.key(), "t", "", maps.All(map[string]int64{})))
+	b.must(b.Restore(b.ctx, b.key(), "t", "", places(nil)))
 	b.wantNext("- ", "", "k")
 }
 
@@ -423,8 +464,8 @@ func ignoreLost(err error) error {
 func restoreZombie(_ *testing.T, b *bench) {
 	b.must(b.Recover(b.ctx, b.key(), "a", ""))
 	b.must(b.Recover(b.ctx, b.key(), "b", ""))
-	b.want(b.Restore(b.ctx, b.key(), "a", "n1", maps.All(map[string]int64{"k": 1})), stream.ErrStale)
-	b.must(b.Restore(b.ctx, b.key(), "b", "n1", maps.All(map[string]int64{"k": 2})))
+	b.want(b.Restore(b.ctx, b.key(), "a", "n1", places(map[string]int64{"k": 1})), stream.ErrStale)
+	b.must(b.Restore(b.ctx, b.key(), "b", "n1", places(map[string]int64{"k": 2})))
 	b.wantNext("2 ", "n1", "k")
 }
 

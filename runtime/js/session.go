@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/runtime/script"
 	"github.com/streamproc/streamproc/stream"
 	"github.com/tetratelabs/wazero/api"
 )
@@ -21,9 +22,6 @@ const (
 	// The engine asks whether to go on once in 10,000 turns of a loop or calls. It is stopped while this much fuel is
 	// left, which it does not spend until it asks again, unless it is busy within a built-in function.
 	reserveFuel = 2_000_000
-	// What goes into the engine at once. Beyond a hundred records nothing is gained.
-	batchRecords = 256
-	batchBytes   = 256 << 10
 )
 
 // What a script has, as start tells it.
@@ -48,8 +46,7 @@ type session struct {
 	saved   snapshot
 	threw   bool // a record of the last call threw: the state of the script is not to be trusted
 
-	text []byte // reused
-	recs []byte
+	input script.Input
 }
 
 // Start implements runtime.Session.

@@ -63,7 +63,7 @@ func Default() Caps {
 // take minutes.
 func Large() Caps {
 	c := Default()
-	c.ModuleBytes, c.BodyBytes, c.Nesting, c.Targets = 64<<20, 1<<20, 10_000, 20_000
+	c.ModuleBytes, c.BodyBytes, c.Nesting, c.Targets, c.Joins = 64<<20, 1<<20, 10_000, 20_000, 12_000
 	return c
 }
 

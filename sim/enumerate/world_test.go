@@ -325,6 +325,6 @@ func (s *store) Step(ctx context.Context, rs []stream.Redo) error {
 	return s.i.do("step", func() error { return s.space.Step(ctx, rs) })
 }
 
-func (s *store) Restore(ctx context.Context, k stream.StateKey, token, nonce string, next iter.Seq2[string, int64]) error {
+func (s *store) Restore(ctx context.Context, k stream.StateKey, token, nonce string, next iter.Seq2[string, stream.Next]) error {
 	return s.i.do("restore", func() error { return s.space.Restore(ctx, k, token, nonce, next) })
 }

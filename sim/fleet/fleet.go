@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,6 +51,10 @@ const (
 	chunk        = 25               // seeds of one process
 	chunkPatient = 10 * time.Minute // a process that takes longer stands still
 )
+
+// thrift is what a process of a fleet is told: there are as many as there are cores, each collects its garbage after a run,
+// and what one run leaves behind is small.
+var thrift = []string{"GOMAXPROCS=1", "GOGC=off", "GOMEMLIMIT=700MiB"}
 
 // Report is what a fleet came to.
 type Report struct {
@@ -134,14 +139,12 @@ func Run(ctx context.Context, j Job) (*Report, error) {
 	for range j.Processes {
 		wg.Go(func() {
 			for from, n := take(); n > 0 && ctx.Err() == nil; from, n = take() {
-				results, broken, err := j.process(ctx, from, n)
+				results, broken, err := j.seeds(ctx, from, n)
 				mu.Lock()
 				for i := range results {
 					r.add(&results[i])
 				}
-				if broken != "" && ctx.Err() == nil {
-					r.Broken = append(r.Broken, broken)
-				}
+				r.Broken = append(r.Broken, broken...)
 				errs = append(errs, err)
 				if j.UntilFail && (r.Failed > 0 || len(r.Broken) > 0) {
 					cancel()
@@ -158,6 +161,21 @@ func Run(ctx context.Context, j Job) (*Report, error) {
 	return r, errors.Join(errs...)
 }
 
+// seeds runs some seeds, in one process unless one of them breaks it down: those behind it get another.
+func (j *Job) seeds(ctx context.Context, from, n uint64) (results []judge.Result, broken []string, err error) {
+	for end := from + n; from < end && ctx.Err() == nil && err == nil; {
+		var some []judge.Result
+		var line string
+		some, line, err = j.process(ctx, from, end-from)
+		results = append(results, some...)
+		if from += uint64(len(some)); line != "" {
+			broken = append(broken, line)
+			from++
+		}
+	}
+	return results, broken, err
+}
+
 // process runs some seeds in one process. What it says when it ends without all of them is kept.
 func (j *Job) process(ctx context.Context, from, n uint64) (results []judge.Result, broken string, err error) {
 	out := filepath.Join(j.Dir, fmt.Sprintf("seeds-%d.jsonl", from))
@@ -166,7 +184,8 @@ func (j *Job) process(ctx context.Context, from, n uint64) (results []judge.Resu
 	defer cancel()
 	cmd := exec.CommandContext(px, j.Binary, "-test.timeout=0", "-sim.from", fmt.Sprint(from), "-sim.runs", fmt.Sprint(n), "-sim.dir", j.Dir, //nolint:gosec // our own arguments
 		"-sim.out", out, "-sim.scenario", j.Scenario, "-sim.delivery", j.Delivery)
-	said, _ := cmd.CombinedOutput() // a failed run is in its results, and what has none is broken
+	cmd.Env = append(slices.Clone(thrift), os.Environ()...) // the last of a name counts: a user may say otherwise
+	said, _ := cmd.CombinedOutput()                         // a failed run is in its results, and what has none is broken
 	results, err = read(out)
 	if uint64(len(results)) == n || err != nil || ctx.Err() != nil {
 		return results, "", err

@@ -74,6 +74,12 @@ var All = []Mutant{
 		File: "reorder/open.go", Old: "if now.Nonce != l.nonce || now.Floor >= 0 && a.Commit.Floor < 0 {", New: "if now.Nonce != l.nonce && a.Commit.Floor >= 0 {"},
 	{Name: "no-end-on-revoke", By: []string{Simulation}, Breaks: "partitions move on before their checkpoint has ended",
 		File: "kafka/client.go", Old: "if c.offer(r, late.C) {", New: "if len(r.Partitions) == 0 {", Delivery: "at_least_once"},
+	{Name: "forgets-early", By: []string{Simulation, "./reorder"}, Breaks: "a key is forgotten that came a generation ago",
+		File: "reorder/lane.go", Old: "return l.before >= k.seen+l.life", New: "return l.before >= k.seen", Scenario: "lives"},
+	{Name: "rebuild-remembers", By: []string{Simulation, "./reorder"}, Breaks: "a rebuild of the next sequences knows keys that were forgotten",
+		File: "reorder/open.go", Old: "if !k.loaded || d.lane.stale(k) {", New: "if !k.loaded {", Scenario: "lives"},
+	{Name: "store-forgets-early", By: []string{Simulation, "./reorder"}, Breaks: "the store drops keys that are not forgotten yet",
+		File: "reorder/lane.go", Old: "return l.committed - l.life + 1", New: "return l.committed + 1", Scenario: "lives"},
 }
 
 // Overlay writes the changed file into dir and the file that tells go build to use it. root is the module's folder.

@@ -16,7 +16,7 @@ import (
 // guests is the folder of the modules under test.
 var guests = "testdata/"
 
-func start(t *testing.T, source runtime.Source) (*runtime.Guest, error) {
+func start(t testing.TB, source runtime.Source) (*runtime.Guest, error) {
 	t.Helper()
 	wasm, err := os.ReadFile(guests + "lines.wasm")
 	if err != nil {
@@ -143,5 +143,30 @@ func TestACommandThatCannotStartSaysWhy(t *testing.T) {
 		if _, err := start(t, runtime.Source{Config: json.RawMessage(config)}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v", config, err)
 		}
+	}
+}
+
+// BenchmarkLines is a command's upper case of each line, 1,000 lines of 200 bytes a batch, in both forms.
+func BenchmarkLines(b *testing.B) {
+	for _, abi := range []string{"command", "command-batch"} {
+		b.Run(abi, func(b *testing.B) {
+			g, err := start(b, runtime.Source{ABI: abi})
+			if err != nil {
+				b.Fatal(err)
+			}
+			const n = 1000
+			batch := &stream.Batch{}
+			value := []byte(strings.Repeat("x", 200))
+			for b.Loop() {
+				batch.Reset()
+				for range n {
+					batch.Records = append(batch.Records, stream.Record{Value: value})
+				}
+				if err := g.Process(b.Context(), batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
+		})
 	}
 }

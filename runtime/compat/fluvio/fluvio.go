@@ -7,7 +7,6 @@ package fluvio
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/streamproc/streamproc/runtime"
@@ -28,6 +27,7 @@ const (
 	filterMap kind = "filter_map"
 	arrayMap  kind = "array_map"
 	aggregate kind = "aggregate"
+	initial   kind = "init"
 )
 
 // Dialect is the ABI.
@@ -51,15 +51,21 @@ var kinds = []kind{filter, mapping, filterMap, arrayMap, aggregate}
 
 // Check implements runtime.Dialect.
 func (Dialect) Check(m *meter.Module) error {
-	for _, name := range []string{"alloc", "dealloc"} {
-		if _, ok := m.Exported(name); !ok {
-			return fmt.Errorf("a smart module exports %s; this module does not", name)
+	for name, types := range map[string]string{"alloc": "i:i", "dealloc": "ii:"} {
+		if err := runtime.CheckExport(m, name, types, true); err != nil {
+			return fmt.Errorf("a smart module exports alloc and dealloc: %w", err)
 		}
 	}
-	for _, k := range kinds {
-		if _, ok := m.Exported(string(k)); ok {
-			return nil
+	there := false
+	for _, k := range append([]kind{initial}, kinds...) {
+		if err := runtime.CheckExport(m, string(k), "iii:i", false); err != nil {
+			return fmt.Errorf("a smart module is called with a batch: %w", err)
 		}
+		_, ok := m.Exported(string(k))
+		there = there || ok && k != initial
+	}
+	if there {
+		return nil
 	}
 	return fmt.Errorf("a smart module exports one of %v; this module does not", kinds)
 }
@@ -87,28 +93,19 @@ func (Dialect) Open(h *runtime.Host) (runtime.Session, error) {
 	if kept, ok := h.Kept().(map[stream.Partition][]byte); ok {
 		s.totals = kept
 	}
-	var err error
-	s.params, err = parameters(h.Config())
+	settings, err := h.Settings()
+	if err != nil {
+		return nil, fmt.Errorf("the config of a smart module is its parameters, names and values: %w", err)
+	}
+	s.params, err = parameters(settings)
 	return s, err
 }
 
-// parameters encodes the config, which is names and values, as a guest reads it.
-func parameters(raw json.RawMessage) ([]byte, error) {
-	var config map[string]any
-	if err := json.Unmarshal(raw, &config); err != nil {
-		return nil, fmt.Errorf("the config of a smart module is its parameters, names and values: %w", err)
-	}
+// parameters encodes names and values as a guest reads them.
+func parameters(settings map[string]string) ([]byte, error) {
 	w := writer{}
-	w.u16(len(config))
-	for name, value := range config {
-		text, ok := value.(string)
-		if !ok {
-			b, err := json.Marshal(value)
-			if err != nil {
-				return nil, err
-			}
-			text = string(b)
-		}
+	w.u16(len(settings))
+	for name, text := range settings {
 		if len(name) > maxText || len(text) > maxText {
 			return nil, fmt.Errorf("the parameter %.40q is over the limit of %d bytes", name, maxText)
 		}
@@ -142,7 +139,7 @@ func (s *session) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	f := s.m.ExportedFunction("init")
+	f := s.m.ExportedFunction(string(initial))
 	if f == nil {
 		return nil
 	}
@@ -230,7 +227,7 @@ func follows(first, last, r *stream.Record) bool {
 
 // batch hands [lo, hi) over, and says how many of them are answered: an error of the guest's code ends its batch.
 func (s *session) batch(ctx context.Context, c *runtime.Call, lo, hi int, changed map[stream.Partition][]byte) (int, error) {
-	c.At(lo)
+	c.At((lo + hi) / 2) // any may be to blame if it traps: half of them are tried next
 	first := c.Record(lo)
 	total, ok := changed[first.Origin.Partition]
 	if !ok {

@@ -17,7 +17,20 @@ import (
 // guests is the folder of the modules under test.
 var guests = "testdata/"
 
-func start(t *testing.T, module string, mode runtime.Mode, config string) (*runtime.Guest, error) {
+func start(t testing.TB, module string, mode runtime.Mode, config string) (*runtime.Guest, error) {
+	t.Helper()
+	p, err := load(t, module, config)
+	if err != nil {
+		return nil, err
+	}
+	g, err := p.NewGuest(t.Context(), mode, "step", runtime.Events{})
+	if err == nil {
+		t.Cleanup(func() { g.Close(context.Background()) })
+	}
+	return g, err
+}
+
+func load(t testing.TB, module, config string) (*runtime.Plugin, error) {
 	t.Helper()
 	wasm, err := os.ReadFile(guests + module + ".wasm")
 	if err != nil {
@@ -28,18 +41,10 @@ func start(t *testing.T, module string, mode runtime.Mode, config string) (*runt
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { rt.Close(context.Background()) })
-	p, err := rt.Load(t.Context(), runtime.Source{Name: module, Bytes: wasm, Config: json.RawMessage(config)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := p.NewGuest(t.Context(), mode, "step", runtime.Events{})
-	if err == nil {
-		t.Cleanup(func() { g.Close(context.Background()) })
-	}
-	return g, err
+	return rt.Load(t.Context(), runtime.Source{Name: module, Bytes: wasm, Config: json.RawMessage(config)})
 }
 
-func guest(t *testing.T, module string) *runtime.Guest {
+func guest(t testing.TB, module string) *runtime.Guest {
 	t.Helper()
 	g, err := start(t, module, runtime.Transform, `{"letter":"a"}`)
 	if err != nil {
@@ -107,12 +112,40 @@ func TestMapsOfTheSDKRunUnchanged(t *testing.T) {
 	}
 }
 
+func TestAPanicIsFoundInFewCalls(t *testing.T) {
+	p, err := load(t, "map", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	traps := 0
+	g, err := p.NewGuest(t.Context(), runtime.Transform, "step", runtime.Events{Trap: func(stream.Reason) { traps++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close(context.Background())
+	values, want := make([]string, 90), make([]string, 90)
+	for i := range values {
+		values[i], want[i] = "a", fmt.Sprint("k", i, "=A")
+	}
+	values[80], want[80] = "panic", "!trap"
+	check(t, g, batchOf(values...), want...)
+	if traps > 8 { // the logarithm of 90, and once more alone
+		t.Errorf("%d calls trapped", traps)
+	}
+}
+
 func TestAnAggregateGoesOnInEachPartition(t *testing.T) {
 	g := guest(t, "aggregate")
 	b := batchOf("a", "b", "x", "c")
 	b.Records[2].Origin.ID = 1
 	check(t, g, b, "k0=a", "k1=ab", "k2=x", "k3=abc")
 	check(t, g, batchOf("d", "panic", "e", "error", "f"), "k0=abcd", "!trap", "k2=abcde", "!error as it was told", "k4=abcdef")
+}
+
+func TestExportsOfOtherTypesAreRefused(t *testing.T) {
+	if _, err := load(t, "odd", ""); err == nil || !strings.Contains(err.Error(), "the export alloc is (i32) -> (), it must be (i32) -> (i32)") {
+		t.Errorf("error is %v", err)
+	}
 }
 
 func TestTheWireIsAsOfVersion22(t *testing.T) {
@@ -133,4 +166,25 @@ func FuzzReader(f *testing.F) {
 			r.skip(r.varint())
 		}
 	})
+}
+
+// BenchmarkFilter keeps each record, 1,000 records of 200 bytes a batch.
+func BenchmarkFilter(b *testing.B) {
+	g, err := start(b, "filter", runtime.Transform, `{"letter":"x"}`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	const n = 1000
+	batch := &stream.Batch{}
+	value := []byte(strings.Repeat("x", 200))
+	for b.Loop() {
+		batch.Reset()
+		for i := range n {
+			batch.Records = append(batch.Records, stream.Record{Key: []byte("1327"), Value: value, Timestamp: int64(i), Origin: stream.Coordinate{Offset: int64(i)}})
+		}
+		if err := g.Process(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
 }

@@ -71,7 +71,7 @@ func (s *session) readRecord(memory api.Memory, p []uint64) int32 {
 	}
 	putPayload(buf, r)
 	s.at++
-	s.refused = ""
+	s.refused, s.asked = "", false
 	c.At(s.at)
 	return int32(n)
 }

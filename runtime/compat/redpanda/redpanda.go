@@ -6,7 +6,6 @@ package redpanda
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -60,11 +59,11 @@ func (Dialect) Functions() []runtime.HostFunction {
 		{Module: module, Name: "write_record", Types: "ii:i", Call: of((*session).write)},
 		{Module: module, Name: "write_record_with_options", Types: "iiii:i", Call: of((*session).writeTo)},
 		{Module: registry, Name: "check_abi_version_0", Types: ":", Call: nothing},
-		{Module: registry, Name: "get_schema_definition_len", Types: "ii:i", Call: of((*session).noRegistry)},
-		{Module: registry, Name: "get_schema_definition", Types: "iii:i", Call: of((*session).noRegistry)},
-		{Module: registry, Name: "get_subject_schema_len", Types: "iiii:i", Call: of((*session).noRegistry)},
-		{Module: registry, Name: "get_subject_schema", Types: "iiiii:i", Call: of((*session).noRegistry)},
-		{Module: registry, Name: "create_subject_schema", Types: "iiiii:i", Call: of((*session).noRegistry)},
+		{Module: registry, Name: "get_schema_definition_len", Types: "ii:i", Call: of((*session).registryOff)},
+		{Module: registry, Name: "get_schema_definition", Types: "iii:i", Call: of((*session).registryOff)},
+		{Module: registry, Name: "get_subject_schema_len", Types: "iiii:i", Call: of((*session).registryOff)},
+		{Module: registry, Name: "get_subject_schema", Types: "iiiii:i", Call: of((*session).registryOff)},
+		{Module: registry, Name: "create_subject_schema", Types: "iiiii:i", Call: of((*session).registryOff)},
 	}
 }
 
@@ -84,20 +83,12 @@ const defaultOutput = "output"
 
 // variables are the user's, from the plugin's config, and those that a broker sets.
 func variables(h *runtime.Host) ([]string, error) {
-	var config map[string]any
-	if err := json.Unmarshal(h.Config(), &config); err != nil {
+	settings, err := h.Settings()
+	if err != nil {
 		return nil, fmt.Errorf("the config of a Redpanda data transform is its environment, names and values: %w", err)
 	}
 	var list []string
-	for name, value := range config {
-		text, ok := value.(string)
-		if !ok {
-			b, err := json.Marshal(value)
-			if err != nil {
-				return nil, err
-			}
-			text = string(b)
-		}
+	for name, text := range settings {
 		if strings.ContainsAny(name, "=\x00") || strings.Contains(text, "\x00") || strings.HasPrefix(name, "REDPANDA_") {
 			return nil, fmt.Errorf("the config %q cannot be a variable of the environment", name)
 		}
@@ -125,6 +116,7 @@ type session struct {
 	refused string        // why a write of this record was refused
 	spans   uint64        // milliseconds on the monotonic clock
 	told    bool          // that there is no schema registry
+	asked   bool          // for one, since it read this record
 }
 
 // Start implements runtime.Session.
@@ -135,6 +127,9 @@ func (s *session) Start(ctx context.Context) error {
 		return err
 	})
 	if err := s.run.Resume(ctx); err != nil {
+		if s.asked {
+			err = fmt.Errorf("%s: %w", noRegistry, err)
+		}
 		return fmt.Errorf("the transform ended before it was ready for records: %w", err)
 	}
 	return nil
@@ -142,11 +137,14 @@ func (s *session) Start(ctx context.Context) error {
 
 // Process implements runtime.Session.
 func (s *session) Process(ctx context.Context, c *runtime.Call) error {
-	s.call, s.at, s.refused = c, -1, ""
+	s.call, s.at, s.refused, s.asked = c, -1, "", false
 	defer func() { s.call = nil }()
 	if err := s.run.Resume(ctx); err != nil {
 		if s.refused != "" {
 			return runtime.Failure(stream.ReasonError, s.refused, false)
+		}
+		if s.asked {
+			return runtime.Failure(stream.ReasonError, noRegistry, false)
 		}
 		return err
 	}
@@ -181,10 +179,12 @@ func (s *session) Now(monotonic bool) uint64 {
 	return uint64(s.call.Record(s.at).Timestamp) * 1e6
 }
 
-func (s *session) noRegistry(api.Memory, []uint64) int32 {
-	if !s.told {
+const noRegistry = "the transform asks for a schema registry, and there is none: it is told that it is off"
+
+func (s *session) registryOff(api.Memory, []uint64) int32 {
+	if s.asked = true; !s.told {
 		s.told = true
-		s.host.Log(2, []byte("the transform asks for a schema registry, and there is none: it is told that it is off"))
+		s.host.Log(2, []byte(noRegistry))
 	}
 	return -1
 }

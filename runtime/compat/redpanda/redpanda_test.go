@@ -161,8 +161,8 @@ func TestTheWireIsAsVersion1HasIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer g.Close(context.Background())
-	check(t, outcome(t, g, batchOf("a", "-b", "-o", "-w", "-s", "-e", "c")),
-		"k a", "null refused", "k -o", "null refused", "!contract the transform gave an address outside its memory for a write", "null off", "!trap unreachable", "k c")
+	check(t, outcome(t, g, batchOf("a", "-b", "-o", "-w", "-s", "-r", "-m", "-e", "c")),
+		"k a", "null refused", "k -o", "null refused", "!contract the transform gave an address outside its memory for a write", "null off", "!error the transform asks for a schema registry, and there is none", "!fuel it spent more than the limit fuel", "!trap unreachable", "k c")
 	check(t, outcome(t, g, batchOf("a", "-q", "c", "-l")), "k a", "!trap it ended instead of asking for more", "k c", "filtered")
 	check(t, outcome(t, g, batchOf("-l", "a")), "filtered", "k a") // alone it leaves nothing unread
 	if !strings.Contains(log.String(), "there is none") {

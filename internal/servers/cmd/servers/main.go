@@ -13,12 +13,13 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/streamproc/streamproc/internal/python"
 	"github.com/streamproc/streamproc/internal/servers"
 )
 
 func main() {
 	brokers := flag.Int("brokers", 1, "brokers of Kafka: 1 or 3")
-	fetch := flag.Bool("fetch", false, "fetch the jars of Kafka, and start nothing")
+	fetch := flag.Bool("fetch", false, "fetch the jars of Kafka, and what else the tests want, and start nothing")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, *brokers, *fetch, flag.Args())
@@ -38,8 +39,9 @@ type commandError struct{ *exec.ExitError }
 
 func run(ctx context.Context, brokers int, fetch bool, command []string) (err error) {
 	if fetch {
-		_, err := servers.Jars(ctx)
-		return err
+		_, kafka := servers.Jars(ctx)
+		_, engine := python.Engine(ctx)
+		return errors.Join(kafka, engine)
 	}
 	redis, err := servers.StartRedis(ctx, servers.RedisOptions{})
 	if err != nil {

@@ -2,7 +2,7 @@
 //! once for each record, and answers with a [`Verdict`] after as many outputs as it likes.
 //!
 //! A plugin with a configuration names a second function, `streamproc_plugin::export!(function, init = configure);`, which
-//! is called once with the start message as JSON text: `{"plugin","config","topics","outputs","metrics"}`.
+//! is called once with the start message as JSON text: `{"plugin","config","topics","outputs","metrics"}`, and `look_back` where the step has it.
 
 /// What becomes of a record.
 pub enum Verdict {

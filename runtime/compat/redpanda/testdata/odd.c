@@ -28,6 +28,8 @@ static void each(uint32_t len) {
   case 'o': answer(put_to(buf, len, "\x02", 1) == -2 && put_to(buf, len, "\x01\x02", 2) == -2 && put_to(buf, len, "\x01\x02zz", 4) == -2 && put_to(buf, len, 0, 0) == (int32_t)len ? "refused" : "taken"); break;
   case 'w': put((void *)0xfffffff0, 64); break;
   case 's': answer(schema(1, &ignored) == -1 ? "off" : "on"); break;
+  case 'm': __builtin_wasm_memory_grow(0, 256); for (;;) put(0, 16 << 20);
+  case 'r': schema(1, &ignored); __builtin_trap();
   case 'e': __builtin_trap();
   default: put(buf, len);
   }

@@ -1,4 +1,5 @@
 //! One smart module of each kind, made with the official SDK: the feature says which. It does what each value says.
+#![allow(deprecated, unused_imports)] // the SDK's own macros use what it has deprecated; each feature uses a part
 use fluvio_smartmodule::{eyre, smartmodule, Record, RecordData, Result};
 
 fn told(record: &Record) -> Result<String> {

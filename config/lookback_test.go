@@ -1,0 +1,38 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+const lookingBackYAML = `version: 1
+pipelines:
+  p:
+    source: { topics: [in] }
+    steps: [ STEPS ]
+    sinks: { out: { topic: out } }
+`
+
+// TestWhatLooksBackStandsWhereItSeesTheLog refuses what would show a plugin some records only, or not in order.
+func TestWhatLooksBackStandsWhereItSeesTheLog(t *testing.T) {
+	const look = `transform: { wasm: a.wasm, look_back: 1k`
+	c, err := load(t, strings.Replace(lookingBackYAML, "STEPS", "{ "+look+" } }, { dedup: { key: $.id } }", 1), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := c.Pipelines[0].Steps[0].Transform.LookBack; n != 1000 {
+		t.Errorf("look_back is %d", n)
+	}
+	for steps, want := range map[string]string{
+		"{ dedup: { key: $.id } }, { " + look + " } }":                               "cannot come after dedup or reorder",
+		"{ reorder: { time: $.at } }, { " + look + " } }":                            "cannot come after dedup or reorder",
+		"{ " + look + " }, on_error: retry }":                                        "cannot try a record again",
+		"{ " + look + ", shadow: 5% } }":                                             "cannot be tried in the shadow",
+		"{ route: [ { when: key == '', steps: [ { " + look + " } } ], to: out } ] }": "cannot stand in a branch of a route",
+		"{ transform: { wasm: a.wasm, look_back: 20k } }":                            "10_000",
+	} {
+		if _, err := load(t, strings.Replace(lookingBackYAML, "STEPS", steps, 1), nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v\nwant %s", steps, err, want)
+		}
+	}
+}

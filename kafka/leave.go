@@ -1,0 +1,84 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// leaveAfter is how long franz-go may take to leave the group before it is done in its place.
+const leaveAfter = abortPatience + time.Second/2
+
+// Close implements pipeline.Client: it leaves the group, so that the partitions move on at once. franz-go's close waits
+// for a JoinGroup in flight, and told to leave it would join again; so past leaveAfter it is cut off, and its member taken out of
+// the group by a connection of its own. Past closeWait that goes on by itself, for a bounded time: the coordinator may be away.
+func (c *Client) Close() {
+	c.closeOnce.Do(func() { close(c.closed) })
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if c.txn != nil {
+			c.txn.close()
+		}
+		c.cl.CloseAllowingRebalance()
+		c.out.close()
+	}()
+	select {
+	case <-done:
+		c.cut()
+		return
+	case <-time.After(leaveAfter):
+	}
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		if c.group.Consumer { // that protocol has no such request
+			return
+		}
+		member, _ := c.cl.GroupMetadata()
+		c.cut()
+		if err := c.leave(member); err != nil {
+			c.log.Debug("the group is not left", "member", member, "error", err)
+		}
+	}()
+	late := time.After(closeWait - leaveAfter)
+	for _, over := range []chan struct{}{left, done} {
+		select {
+		case <-over:
+		case <-late:
+			c.log.Warn("the Kafka client is slow to close; going on without it", "waited", closeWait)
+			return
+		}
+	}
+}
+
+// leave takes a member out of the group.
+func (c *Client) leave(member string) error {
+	if member == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), retryPatience)
+	defer cancel()
+	cl, err := kgo.NewClient(append(c.cluster.options(c.log), c.cluster.patientDialer())...)
+	if err != nil {
+		return fmt.Errorf("making a Kafka client: %w", err)
+	}
+	defer cl.Close()
+	q := kmsg.NewPtrLeaveGroupRequest()
+	q.Group, q.MemberID = c.group.Name, member
+	m := kmsg.NewLeaveGroupRequestMember()
+	m.MemberID, m.Reason = member, kmsg.StringPtr("closed while it joined")
+	q.Members = append(q.Members, m)
+	resp, err := q.RequestWith(ctx, cl)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	if err != nil {
+		return fmt.Errorf("leaving group %s: %w", c.group.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package connect
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/stream"
+)
+
+// guests is the folder of the modules under test.
+var guests = "testdata/"
+
+func start(t testing.TB, module string, mode runtime.Mode, config string) (*runtime.Guest, error) {
+	t.Helper()
+	wasm, err := os.ReadFile(guests + module + ".wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt, err := runtime.New(t.Context(), runtime.Options{Dialects: []runtime.Dialect{Dialect{}}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rt.Close(context.Background()) })
+	p, err := rt.Load(t.Context(), runtime.Source{Name: module, Bytes: wasm, Config: json.RawMessage(config)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := p.NewGuest(t.Context(), mode, "step", runtime.Events{})
+	if err == nil {
+		t.Cleanup(func() { g.Close(context.Background()) })
+	}
+	return g, err
+}
+
+func guest(t testing.TB, module string) *runtime.Guest {
+	t.Helper()
+	g, err := start(t, module, runtime.Transform, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func batchOf(values ...string) *stream.Batch {
+	b := &stream.Batch{}
+	for i, v := range values {
+		b.Records = append(b.Records, stream.Record{Key: []byte("k"), Value: []byte(v), Timestamp: 5000 + int64(i),
+			Headers: []stream.Header{{Key: "h", Value: []byte("1")}, {Key: "other"}, {Key: "h", Value: []byte("2")}},
+			Origin:  stream.Coordinate{Partition: stream.Partition{Topic: "in", ID: 3}, Offset: 100 + int64(i)}})
+	}
+	return b
+}
+
+func check(t *testing.T, g *runtime.Guest, b *stream.Batch, want ...string) {
+	t.Helper()
+	if err := g.Process(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	for i := range b.Records {
+		r := &b.Records[i]
+		line := string(r.Key) + "=" + string(r.Value)
+		if r.Value == nil {
+			line = string(r.Key) + " is null"
+		}
+		for _, h := range r.Headers {
+			line += fmt.Sprintf(" %s:%s", h.Key, h.Value)
+		}
+		if r.Fate == stream.DeadLettered {
+			line = "!" + string(r.Cause.Reason) + " " + r.Cause.Message
+		} else if r.Fate != stream.Flowing {
+			line = r.Fate.String()
+		}
+		if !strings.HasPrefix(line, want[i]) && !strings.HasSuffix(line, want[i]) && (line[0] != '!' || !strings.Contains(line, want[i])) {
+			t.Errorf("record %d is %q, want %q", i, line, want[i])
+		}
+	}
+}
+
+const headers = " h:1 other: h:2"
+
+func TestAModuleReadsAndSetsTheMessage(t *testing.T) {
+	for _, module := range []string{"allocate", "malloc"} {
+		t.Run(module, func(t *testing.T) {
+			g := guest(t, module)
+			b := batchOf("", "a", "keep", "", "meta", "describe")
+			b.Records[3].Value = nil
+			check(t, g, b, "k="+headers, "k=A"+headers, "k=keep"+headers, "k="+headers, "key=meta other: h:new", "k=2||k|in|3|105|5005|5|false|"+headers)
+			check(t, g, batchOf("held"), "k=1"+headers) // nothing but the message at hand
+		})
+	}
+}
+
+func TestATombstoneStaysOneUnlessItIsSet(t *testing.T) {
+	b := batchOf("", "keep")
+	b.Records[0].Value = nil
+	g, err := start(t, "malloc", runtime.Transform, `{"function":"look"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, g, b, "k is null"+headers, "k=keep"+headers)
+}
+
+func TestAFailureCostsItsRecord(t *testing.T) {
+	g := guest(t, "malloc")
+	values, want := []string{}, []string{}
+	for i := range 120 {
+		values, want = append(values, fmt.Sprint("v", i)), append(want, fmt.Sprint("k=V", i, headers))
+	}
+	for i, f := range map[int][2]string{
+		3: {"trap", "!trap unreachable"}, 4: {"loop", "!fuel"}, 20: {"outside", "!contract the module gave an address outside its memory"},
+		50: {"again", "!contract the module's allocator asks for the message"}, 51: {"far", "!contract the module's allocator gave 4294967280"},
+		52: {"allocator", "!trap unreachable"}, 70: {"ask", "!limit more than 256 host calls"},
+		119: {"offset", `!contract the module sets the metadata "kafka_offset"`},
+	} {
+		values[i], want[i] = f[0], f[1]
+	}
+	check(t, g, batchOf(values...), want...)
+	check(t, g, batchOf("after"), "k=AFTER")
+}
+
+func TestAModuleThatCannotBeUsedSaysWhy(t *testing.T) {
+	for config, want := range map[string]string{
+		`{"function":"nowhere"}`: `exports no function "nowhere"`,
+		`{"function":"free"}`:    "without parameters",
+		`{"functions":[]}`:       "the name of what it exports",
+	} {
+		if _, err := start(t, "malloc", runtime.Transform, config); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error is %v", config, err)
+		}
+	}
+	if _, err := start(t, "malloc", runtime.Filter, ""); err == nil || !strings.Contains(err.Error(), "use it as a transform") {
+		t.Errorf("as a filter: %v", err)
+	}
+}
+
+// BenchmarkIdentity sets each message to what it was, 1,000 records of 200 bytes a batch.
+func BenchmarkIdentity(b *testing.B) {
+	g, err := start(b, "malloc", runtime.Transform, `{"function":"copy"}`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	const n = 1000
+	batch := &stream.Batch{}
+	value := []byte(strings.Repeat("x", 200))
+	for b.Loop() {
+		batch.Reset()
+		for i := range n {
+			batch.Records = append(batch.Records, stream.Record{Value: value, Origin: stream.Coordinate{Offset: int64(i)}})
+		}
+		if err := g.Process(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
+}

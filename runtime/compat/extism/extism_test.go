@@ -1,0 +1,174 @@
+package extism
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/stream"
+)
+
+// guests is the folder of the modules under test.
+var guests = "testdata/"
+
+func load(t testing.TB, module, config string, log *strings.Builder) (*runtime.Plugin, error) {
+	t.Helper()
+	wasm, err := os.ReadFile(guests + module + ".wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt, err := runtime.New(t.Context(), runtime.Options{Dialects: []runtime.Dialect{Dialect{}}, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rt.Close(context.Background()) })
+	return rt.Load(t.Context(), runtime.Source{Name: module, Bytes: wasm, Config: json.RawMessage(config)})
+}
+
+func start(t testing.TB, module string, mode runtime.Mode, config string) (*runtime.Guest, error) {
+	t.Helper()
+	p, err := load(t, module, config, &strings.Builder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := p.NewGuest(t.Context(), mode, "step", runtime.Events{})
+	if err == nil {
+		t.Cleanup(func() { g.Close(context.Background()) })
+	}
+	return g, err
+}
+
+func guest(t testing.TB, module string, mode runtime.Mode, config string) *runtime.Guest {
+	t.Helper()
+	g, err := start(t, module, mode, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func check(t *testing.T, g *runtime.Guest, values []string, want ...string) {
+	t.Helper()
+	b := &stream.Batch{}
+	for _, v := range values {
+		b.Records = append(b.Records, stream.Record{Key: []byte("k"), Value: []byte(v), Headers: []stream.Header{{Key: "h"}}})
+		if v == "null" {
+			b.Records[len(b.Records)-1].Value = nil
+		}
+	}
+	if err := g.Process(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Records) != len(want) {
+		t.Fatalf("%d records became %d, want %d", len(values), len(b.Records), len(want))
+	}
+	for i := range b.Records {
+		r := &b.Records[i]
+		line := string(r.Value)
+		if r.Fate == stream.DeadLettered {
+			line = "!" + string(r.Cause.Reason) + " " + r.Cause.Message
+		} else if r.Fate != stream.Flowing {
+			line = r.Fate.String()
+		} else if r.Value == nil {
+			line = "null"
+		}
+		if line != want[i] && (line[0] != '!' || want[i][0] != '!' || !strings.Contains(line, want[i][1:])) {
+			t.Errorf("record %d is %q, want %q", i, line, want[i])
+		}
+		if string(r.Key) != "k" || len(r.Headers) != 1 {
+			t.Errorf("record %d has lost its key or headers", i)
+		}
+	}
+}
+
+func TestAPluginOfThePDKRunsUnchanged(t *testing.T) {
+	var log strings.Builder
+	p, err := load(t, "rust", `{"function":"map","config":{"greeting":"hi"}}`, &log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := p.NewGuest(t.Context(), runtime.Transform, "step", runtime.Events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close(context.Background())
+	long := strings.Repeat("a long value ", 10_000)
+	check(t, g, []string{"a", "", "null", "config", "count", "error", "count", "nothing", "log", long},
+		"A", "filtered", "null", "hi", "1", "!error as it was told", "2", "filtered", "log", strings.ToUpper(long))
+	if !strings.Contains(log.String(), "level=WARN msg=\"as it was told\"") {
+		t.Errorf("the log is %s", log.String())
+	}
+}
+
+func TestAFilterAnswersTrueOrFalse(t *testing.T) {
+	g := guest(t, "rust", runtime.Filter, `{"function":"keep"}`)
+	check(t, g, []string{"a", "drop it", "error", "answer", "null", "b"},
+		"a", "filtered", "!error as it was told", `!contract the plugin's output is "perhaps"; in a filter it is true or false`, "null", "b")
+}
+
+func TestAFailureCostsItsRecord(t *testing.T) {
+	g := guest(t, "rust", runtime.Transform, `{"function":"map"}`)
+	values, want := []string{}, []string{}
+	for i := range 120 {
+		values, want = append(values, fmt.Sprint("v", i)), append(want, fmt.Sprint("V", i))
+		switch i {
+		case 3, 4, 119:
+			values[i], want[i] = "panic", "!as it was told"
+		case 50:
+			values[i], want[i] = "error", "!error as it was told"
+		}
+	}
+	check(t, g, values, want...)
+	check(t, g, []string{"after"}, "AFTER")
+}
+
+func TestTheWireIsAsExtismHasIt(t *testing.T) {
+	g := guest(t, "odd", runtime.Transform, "")
+	check(t, g, []string{"blocks", "range", "input...", "out", "Out", "1", "2", "3", "e", "config", "vars", "window", "alloc", "trap", "x", "zebra"},
+		"sound", "nothing", "same", "!contract output_set was given 1048576 bytes", "!contract output_set was given", "!error the plugin returns 1, and says no more",
+		"!error told so", "!error the plugin returns 3", "fine", "null", "!limit the plugin keeps more than 1048576 bytes in variables", "fits",
+		"!fuel it spent more than the limit fuel", "!trap unreachable", "filtered", "zebra")
+}
+
+func TestWhatIsNotOfferedIsRefusedByName(t *testing.T) {
+	for module, want := range map[string]string{
+		"http": "the Extism plugin imports http_request; HTTP is not supported",
+		"user": `the Extism plugin imports "mine" of extism:host/user`,
+	} {
+		if _, err := load(t, module, "", &strings.Builder{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error is %v", module, err)
+		}
+	}
+	for config, want := range map[string]string{
+		"":                          `3 functions without parameters, ["copy" "keep" "map"]; name the one to call`,
+		`{"function":"nowhere"}`:    `exports no function "nowhere"`,
+		`{"config":{"greeting":1}}`: "names and texts",
+	} {
+		if _, err := start(t, "rust", runtime.Transform, config); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("config %q: error is %v", config, err)
+		}
+	}
+}
+
+// BenchmarkIdentity is the PDK's copy of each value, 1,000 records of 200 bytes a batch.
+func BenchmarkIdentity(b *testing.B) {
+	g := guest(b, "rust", runtime.Transform, `{"function":"copy"}`)
+	const n = 1000
+	batch := &stream.Batch{}
+	value := []byte(strings.Repeat("x", 200))
+	for b.Loop() {
+		batch.Reset()
+		for i := range n {
+			batch.Records = append(batch.Records, stream.Record{Value: value, Origin: stream.Coordinate{Offset: int64(i)}})
+		}
+		if err := g.Process(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
+}

@@ -1,0 +1,437 @@
+package py
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/streamproc/streamproc/internal/python"
+	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/stream"
+)
+
+// rig is one runtime for a test, and the folder of its scripts.
+type rig struct {
+	t      testing.TB
+	rt     *runtime.Runtime
+	engine []byte
+	dir    string
+	log    strings.Builder
+	traps  int
+}
+
+func newRig(t testing.TB) *rig {
+	r := &rig{t: t, dir: t.TempDir()}
+	file, err := python.Engine(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.engine, err = Engine(file, python.SHA256); err != nil {
+		t.Fatal(err)
+	}
+	r.rt, err = runtime.New(t.Context(), runtime.Options{Dialects: []runtime.Dialect{&Script{}}, CacheDir: python.Cache(file),
+		Logger: slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.rt.Close(context.Background()) })
+	return r
+}
+
+func (r *rig) write(name, text string) string {
+	r.t.Helper()
+	file := filepath.Join(r.dir, name)
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+	return file
+}
+
+type setting func(*Script, *runtime.Source)
+
+func inBytes(s *Script, _ *runtime.Source) { s.Bytes = true }
+
+func config(c string) setting {
+	return func(_ *Script, src *runtime.Source) { src.Config = json.RawMessage(c) }
+}
+
+func (r *rig) start(text string, mode runtime.Mode, settings ...setting) (*runtime.Guest, error) {
+	r.t.Helper()
+	s, err := Read(r.write("price.py", text))
+	if err != nil {
+		return nil, err
+	}
+	src := runtime.Source{Name: "price", Bytes: r.engine, Dialect: s, Topics: []string{"t"}}
+	for _, set := range settings {
+		set(s, &src)
+	}
+	p, err := r.rt.Load(r.t.Context(), src)
+	if err != nil {
+		return nil, err
+	}
+	g, err := p.NewGuest(r.t.Context(), mode, "step", runtime.Events{Trap: func(stream.Reason) { r.traps++ }})
+	if err == nil {
+		r.t.Cleanup(func() { g.Close(context.Background()) })
+	}
+	return g, err
+}
+
+func (r *rig) guest(text string, settings ...setting) *runtime.Guest {
+	r.t.Helper()
+	g, err := r.start(text, runtime.Transform, settings...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return g
+}
+
+func batchOf(values ...string) *stream.Batch {
+	b := &stream.Batch{}
+	for i, v := range values {
+		b.Records = append(b.Records, stream.Record{Key: []byte(fmt.Sprint("k", i)), Value: []byte(v), Timestamp: 1000 + int64(i),
+			Headers: []stream.Header{{Key: "h", Value: []byte("x")}, {Key: "n"}},
+			Origin:  stream.Coordinate{Partition: stream.Partition{Topic: "t", ID: 2}, Offset: int64(i)}})
+	}
+	return b
+}
+
+// outcome writes one line per record: its value, its fate, or ! with reason and message.
+func outcome(t testing.TB, g *runtime.Guest, b *stream.Batch) string {
+	t.Helper()
+	if err := g.Process(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for i := range b.Records {
+		switch r := &b.Records[i]; {
+		case r.Fate == stream.DeadLettered:
+			out = append(out, "!"+string(r.Cause.Reason)+" "+r.Cause.Message)
+		case r.Fate != stream.Flowing:
+			out = append(out, r.Fate.String())
+		case r.Value == nil:
+			out = append(out, "null")
+		default:
+			out = append(out, string(r.Value))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+func check(t testing.TB, got string, want ...string) {
+	t.Helper()
+	if w := strings.Join(want, "\n"); got != w {
+		t.Errorf("got\n%s\nwant\n%s", got, w)
+	}
+}
+
+func TestAScriptFiltersAndMaps(t *testing.T) {
+	g := newRig(t).guest(`
+def filter(v): return v["price"] > 100
+def map(v): return {**v, "symbol": v["symbol"].lower()}
+`)
+	check(t, outcome(t, g, batchOf(`{"symbol":"ÄBC","price":150.5}`, `{"symbol":"X","price":1}`, " {\n\"symbol\":\"N\",\r\n\"price\": 101}\n")),
+		`{"symbol":"äbc","price":150.5}`, "filtered", `{"symbol":"n","price":101}`)
+}
+
+func TestNoneDropsAndFlatMapMultiplies(t *testing.T) {
+	r := newRig(t)
+	g := r.guest(`def map(v): return None if v is None or v == 0 else v + 1`)
+	check(t, outcome(t, g, batchOf("null", "1", "0")), "filtered", "2", "filtered")
+	g = r.guest(`
+def flat_map(v):
+    for i in range(v["n"]):
+        yield None if i == 2 else i`)
+	check(t, outcome(t, g, batchOf(`{"n":2}`, `{"n":0}`, `{"n":1}`, `{"n":4}`)), "0", "1", "filtered", "0", "0", "1", "3")
+}
+
+func TestAFilterPassesTheOriginalBytes(t *testing.T) {
+	g, err := newRig(t).start("def filter(v):\n  v['changed'] = True\n  return v['keep']", runtime.Filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, outcome(t, g, batchOf(`{ "keep" : 1e0 }`, `{"keep":false}`, `{"keep":true,"big":12345678901234567890}`)),
+		`{ "keep" : 1e0 }`, "filtered", `{"keep":true,"big":12345678901234567890}`)
+}
+
+func TestTombstonesPass(t *testing.T) {
+	b := batchOf("1", "2")
+	b.Records[0].Value = nil
+	check(t, outcome(t, newRig(t).guest(`map = lambda v: -v`), b), "null", "-2")
+}
+
+func TestTheRecordIsThereForThoseWhoAsk(t *testing.T) {
+	r := newRig(t)
+	for _, script := range []string{`def map(v, rec): return vars(rec)`, `def map(*all): return vars(all[1])`, `def map(v, rec=None): return vars(rec)`} {
+		check(t, outcome(t, r.guest(script), batchOf("1")),
+			`{"key":"k0","headers":{"h":"x","n":null},"timestamp":1000,"topic":"t","partition":2,"offset":0}`)
+	}
+}
+
+func TestInitGetsTheConfiguration(t *testing.T) {
+	script := `
+def init(config):
+    global least
+    least = config["least"]
+
+def filter(v): return v >= least`
+	r := newRig(t)
+	check(t, outcome(t, r.guest(script, config(`{"least":5}`)), batchOf("4", "5")), "filtered", "5")
+	_, err := r.start(script, runtime.Filter)
+	if err == nil || !strings.Contains(err.Error(), "price.py:4:13: KeyError: 'least' (in init)") {
+		t.Errorf("without its setting: %v", err)
+	}
+}
+
+func TestBytesComeAsTheyAre(t *testing.T) {
+	r := newRig(t)
+	g := r.guest(`def map(v): return "empty" if v == b"" else v[::-1]`, inBytes)
+	check(t, outcome(t, g, batchOf("ab\xff\n", "", "xyz")), "\n\xffba", "empty", "zyx")
+	g = r.guest(`def flat_map(v): return [w + "é" for w in v.decode().split(" ")]`, inBytes)
+	check(t, outcome(t, g, batchOf("ä ö", "", "\xff")), "äé", "öé", "é",
+		"!error price.py:1:44: UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte (in flat_map)")
+	g = r.guest(`def map(v): return {}`, inBytes)
+	check(t, outcome(t, g, batchOf("a")), "!error price.py: TypeError: with decode: bytes the result must be bytes or a str")
+}
+
+func TestAnErrorCostsItsRecordAndSaysWhere(t *testing.T) {
+	r := newRig(t)
+	r.write("lower.py", "# a neighbour\ndef lower(s):\n    return s.lower()\n")
+	g := r.guest(`
+from lower import lower
+
+class Odd(Exception):
+    def __str__(self): return 1
+
+def map(v):
+    if v["symbol"] == "odd": raise Odd()
+    return {"symbol": lower(v["symbol"])}`)
+	check(t, outcome(t, g, batchOf(`{"symbol":"A"}`, `{}`, `{"symbol":5}`, `{"symbol":"odd"}`, `nonsense`, "NaN", "1 2", "\xff", "{\"a\":\"\n\"}", `{"symbol":"B"}`)),
+		`{"symbol":"a"}`,
+		`!error price.py:8:8: KeyError: 'symbol' (in map)`,
+		`!error lower.py:3:12: AttributeError: 'int' object has no attribute 'lower' (in lower)`,
+		`!error price.py:8:30: Odd (in map)`,
+		`!decode the value is not JSON: it goes wrong at byte 2`,
+		`!decode the value is not JSON: it goes wrong at byte 1`,
+		`!decode the value is not JSON: it goes wrong at byte 3`,
+		`!decode the value is not UTF-8, so it is not JSON`,
+		`!decode the value is not JSON: it goes wrong at byte 7`,
+		`{"symbol":"b"}`)
+	if r.traps != 0 {
+		t.Errorf("the instance was replaced %d times", r.traps)
+	}
+}
+
+func TestAnswersThatAreNoneFailTheirRecord(t *testing.T) {
+	g := newRig(t).guest(`
+import sys
+def map(v):
+    if v == 0: return {1}
+    if v == 1: return float("nan")
+    if v == 2: v = []; v.append(v); return v
+    if v == 3: return map(v)
+    if v == 4: sys.exit(3)
+    if v == 5: return "\ud800"
+    return v`)
+	got := strings.Split(outcome(t, g, batchOf("0", "1", "2", "3", "4", "5", "6")), "\n")
+	for i, want := range []string{"set is not JSON serializable", "not JSON compliant", "RecursionError", "RecursionError", "SystemExit: 3", `"\ud800"`, "6"} {
+		if !strings.Contains(got[i], want) {
+			t.Errorf("%d: %q lacks %q", i, got[i], want)
+		}
+	}
+}
+
+func TestWhatTheEngineCannotSurviveCostsItsRecord(t *testing.T) {
+	r := newRig(t)
+	g := r.guest(`
+import os
+def map(v):
+    while v == "loop": pass
+    if v == "grow": return "x" * (1 << 28)
+    if v == "leave": os._exit(3)
+    if v == "forge": os.write(1, b"X\0\0\0\0")
+    if v == "read": os.read(0, 1)
+    return v`)
+	check(t, outcome(t, g, batchOf(`"a"`, `"loop"`, `"b"`, `"grow"`, `"c"`, `"leave"`, `"d"`, `"forge"`, `"read"`, `"e"`)),
+		`"a"`, "!fuel price.py was stopped: it has spent its fuel of 200000000 units",
+		`"b"`, "!limit price.py is out of memory: the limit memory is 33554432 bytes",
+		`"c"`, "!error price.py ended the engine, with code 3",
+		`"d"`, "!contract the engine writes a frame of the unknown kind 'X'",
+		"!contract the engine answers record 0: not at all", `"e"`)
+	if r.traps == 0 {
+		t.Error("no trap was told of")
+	}
+}
+
+func TestAScriptStartsAfreshAfterAnError(t *testing.T) {
+	r := newRig(t)
+	r.write("counter.py", "n = 0\n")
+	g := r.guest(`
+import counter
+def map(v):
+    if v == "raise": raise ValueError
+    counter.n += 1
+    return counter.n`)
+	check(t, outcome(t, g, batchOf("0", "0")), "1", "2")
+	check(t, outcome(t, g, batchOf("0", `"raise"`, "0")), "3", "!error price.py:4:22: ValueError (in map)", "4")
+	check(t, outcome(t, g, batchOf("0")), "1")
+}
+
+func TestLargeBatchesAnswerInOrder(t *testing.T) {
+	g := newRig(t).guest(`def map(v, rec): return [v, rec.offset, "x" * (5000 if v % 7 == 0 else 1)]`)
+	var values []string
+	for i := range 2000 {
+		values = append(values, fmt.Sprint(i))
+	}
+	b := batchOf(values...)
+	if err := g.Process(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range b.Records {
+		if !strings.HasPrefix(string(r.Value), fmt.Sprintf("[%d,%d,", i, i)) {
+			t.Fatalf("record %d became %.40s", i, r.Value)
+		}
+	}
+}
+
+func TestAStepMustSuitItsScript(t *testing.T) {
+	r := newRig(t)
+	for script, want := range map[string]string{
+		"map = flat_map = lambda v: [v]": "has map and flat_map",
+		"other = 1":                      "has none of filter, map and flat_map",
+		"map = 1":                        "price.py: TypeError: map is no function",
+		"map = lambda v: v":              "use it as a transform",
+		`raise TypeError("at the top")`:  "price.py:1:1: TypeError: at the top",
+		"x = (":                          "price.py:1:5: SyntaxError: '(' was never closed",
+		"import nothing":                 "price.py:1:1: ModuleNotFoundError: No module named 'nothing'",
+		"async def filter(v): pass":      "filter is async or a generator; a script must answer at once",
+		"def filter(v): yield v":         "filter is async or a generator; a script must answer at once",
+		"while True: pass":               "it spent more than the limit fuel of 4000000000 units",
+		"import os; os.read(0, 1)":       "is it a Python?",
+		"x = 'x' * (1 << 28)":            "price.py is out of memory: the limit memory is 33554432 bytes",
+	} {
+		if _, err := r.start(script, runtime.Filter); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error is %v, want %q", script, err, want)
+		}
+	}
+}
+
+func TestAScriptReachesNothing(t *testing.T) {
+	g := newRig(t).guest(`
+import os, socket
+tries = {
+    "file": lambda: open("/etc/passwd"),
+    "folder": lambda: os.listdir("/"),
+    "write": lambda: open("out", "w"),
+    "network": lambda: socket.create_connection(("127.0.0.1", 80)),
+    "environment": lambda: 1 / len(os.environ),
+}
+def map(v): return str(tries[v]())`)
+	got := outcome(t, g, batchOf(`"file"`, `"folder"`, `"write"`, `"network"`, `"environment"`))
+	for i, line := range strings.Split(got, "\n") {
+		if !strings.HasPrefix(line, "!error price.py:") {
+			t.Errorf("%d: %s", i, line)
+		}
+	}
+}
+
+func TestPrintGoesToTheLog(t *testing.T) {
+	r := newRig(t)
+	outcome(t, r.guest("import sys\ndef map(v):\n  print('seen', v, end=''); print('', v)\n  print('odd', file=sys.stderr)"), batchOf("1"))
+	for _, want := range []string{`level=INFO msg="seen 1 1" plugin=price step=step`, `level=WARN msg=odd plugin=price step=step`} {
+		if !strings.Contains(r.log.String(), want) {
+			t.Errorf("the log lacks %s: %s", want, r.log.String())
+		}
+	}
+}
+
+func TestTheClockIsThatOfTheBatchAndNumbersAreExact(t *testing.T) {
+	r := newRig(t)
+	check(t, outcome(t, r.guest("import time, datetime\nmap = lambda v: [int(time.time()), datetime.datetime.now().isoformat()[:19]]"), batchOf("0")),
+		`[1,"1970-01-01T00:00:01"]`)
+	check(t, outcome(t, r.guest("map = lambda v: v"), batchOf("12345678901234567890", "1.50")), "12345678901234567890", "1.5")
+	random := "import random\nmap = lambda v: random.random()"
+	if first, second := outcome(t, r.guest(random), batchOf("1", "2")), outcome(t, r.guest(random), batchOf("1", "2")); first != second {
+		t.Errorf("chance is %s, then %s", first, second)
+	}
+}
+
+func TestOnlyTheEngineThatIsNamedRuns(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "python.wasm")
+	if err := os.WriteFile(file, []byte("\x00asm\x01\x00\x00\x00"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Engine(file, python.SHA256); !errors.Is(err, runtime.ErrDigest) {
+		t.Errorf("another engine: %v", err)
+	}
+	r := newRig(t)
+	b, err := Engine(file, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.engine = b
+	if _, err := r.start("map = lambda v: v", runtime.Transform); err == nil || !strings.Contains(err.Error(), "which exports _start") {
+		t.Errorf("a module that is no engine: %v", err)
+	}
+}
+
+func TestTheDigestIsThatOfTheSource(t *testing.T) {
+	r := &rig{t: t, dir: t.TempDir()}
+	read := func() *Script {
+		t.Helper()
+		s, err := Read(filepath.Join(r.dir, "price.py"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	text := "import json, price\nmap = lambda v: v\n"
+	r.write("price.py", text)
+	if got := read().Digest(); got != fmt.Sprintf("%x", sha256.Sum256([]byte(text))) {
+		t.Errorf("one file: %s", got)
+	}
+	r.write("a.py", "from b import x\n")
+	r.write("b.py", "x = 1\n")
+	r.write("unused.py", "x = 1\n")
+	r.write("price.py", "def f():\n    import os.path as p, a as b; return p\n")
+	s := read()
+	if len(s.modules) != 3 {
+		t.Errorf("read %d files", len(s.modules))
+	}
+	r.write("b.py", "x = 2\n")
+	if read().Digest() == s.Digest() {
+		t.Error("a changed neighbour leaves the digest as it is")
+	}
+}
+
+func TestAScriptIsReadFromItsFolderAlone(t *testing.T) {
+	r := &rig{t: t, dir: filepath.Join(t.TempDir(), "scripts")}
+	if err := os.Mkdir(r.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	outside := filepath.Join(filepath.Dir(r.dir), "outside.py")
+	if err := os.WriteFile(outside, []byte("x = 1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(r.dir, "link.py")); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"import link":                        "reading link.py",
+		"x = '" + strings.Repeat("x", 4<<20): "over the limit of 4194304 bytes",
+		"\xff":                               "not UTF-8",
+	} {
+		if _, err := Read(r.write("price.py", text)); !errors.Is(err, ErrSource) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20q: error is %v, want %q", text, err, want)
+		}
+	}
+	if _, err := Read(r.write("price.ts", "")); err == nil || !strings.Contains(err.Error(), "price.ts is no .py file") {
+		t.Errorf("a file of another language: %v", err)
+	}
+}

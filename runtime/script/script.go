@@ -1,0 +1,157 @@
+// Package script is what the engines of scripts have in common: the form in which records go in, some hundred at once, and
+// that in which the answers come out.
+package script
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/streamproc/streamproc/stream"
+)
+
+// What goes into an engine at once. Beyond a hundred records nothing is gained.
+const (
+	batchRecords = 256
+	batchBytes   = 256 << 10
+)
+
+// Call is the records of one call, and where their answers go.
+type Call interface {
+	Len() int
+	Record(i int) *stream.Record
+	Keep(i int)
+	Drop(i int)
+	Fail(i int, r stream.Reason, message string)
+	Emit(i int, r *stream.Record)
+}
+
+// Gather lists the records from lo on that go into the engine together, and says where the next ones begin. Tombstones
+// pass; what a script could not read is answered at once.
+func Gather(c Call, lo int, asBytes bool) (hi int, todo []int) {
+	size := 0
+	for hi = lo; hi < c.Len() && len(todo) < batchRecords; hi++ {
+		value := c.Record(hi).Value
+		if value == nil {
+			c.Keep(hi)
+			continue
+		}
+		if size += len(value); size > batchBytes && len(todo) > 0 {
+			return hi, todo
+		}
+		if why := unreadable(value, asBytes); why != "" {
+			c.Fail(hi, stream.ReasonDecode, why)
+			continue
+		}
+		todo = append(todo, hi)
+	}
+	return hi, todo
+}
+
+// unreadable says why a value cannot be a line of JSON, if that would not come to light in the engine: it repairs what is
+// not UTF-8, and a line break that stands in a string would be lost with the others.
+func unreadable(value []byte, asBytes bool) string {
+	switch {
+	case asBytes:
+		return ""
+	case !utf8.Valid(value):
+		return "the value is not UTF-8, so it is not JSON"
+	case bytes.IndexByte(value, '\n') >= 0 && !json.Valid(value):
+		return notJSON(value)
+	}
+	return ""
+}
+
+// notJSON says where a value stops being JSON, without showing it.
+func notJSON(value []byte) string {
+	var any json.RawMessage
+	var at *json.SyntaxError
+	if errors.As(json.Unmarshal(value, &any), &at) {
+		return fmt.Sprintf("the value is not JSON: it goes wrong at byte %d", at.Offset)
+	}
+	return "the value is not JSON that the engine can read"
+}
+
+// Input is a batch as it goes into an engine. It is used again for the next.
+type Input struct {
+	Text    []byte // the values, as lines of JSON; as bytes one after the other
+	Lengths []byte // of values as bytes: a list in JSON
+	Records []byte // what is known of each record beside its value: a list in JSON, empty if nobody asks
+}
+
+// Write lays out some records.
+func (in *Input) Write(c Call, todo []int, asBytes, records bool) {
+	in.Text, in.Lengths, in.Records = in.Text[:0], in.Lengths[:0], in.Records[:0]
+	for n, i := range todo {
+		switch value := c.Record(i).Value; {
+		case asBytes:
+			in.Lengths = strconv.AppendInt(append(in.Lengths, comma(n)), int64(len(value)), 10)
+			in.Text = append(in.Text, value...)
+		case n > 0:
+			in.Text = append(in.Text, '\n')
+			fallthrough
+		default:
+			in.Text = appendLine(in.Text, value)
+		}
+		if records {
+			in.Records = appendRecord(append(in.Records, comma(n)), c.Record(i))
+		}
+	}
+	if asBytes {
+		in.Lengths = append(in.Lengths, ']')
+	}
+	if records {
+		in.Records = append(in.Records, ']')
+	}
+}
+
+// comma is what stands before element n of a list.
+func comma(n int) byte {
+	if n == 0 {
+		return '['
+	}
+	return ','
+}
+
+// appendLine appends a JSON document as one line. A line break stands between its tokens, where a space says the same.
+func appendLine(to, value []byte) []byte {
+	at := len(to)
+	to = append(to, value...)
+	line := to[at:]
+	for {
+		i := bytes.IndexByte(line, '\n')
+		if i < 0 {
+			return to
+		}
+		line[i] = ' '
+		line = line[i+1:]
+	}
+}
+
+func appendRecord(b []byte, r *stream.Record) []byte {
+	b = appendText(append(b, `{"key":`...), r.Key)
+	b = append(b, `,"headers":{`...)
+	for i, h := range r.Headers {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(append(appendText(b, []byte(h.Key)), ':'), h.Value)
+	}
+	b = strconv.AppendInt(append(b, `},"timestamp":`...), r.Timestamp, 10)
+	b = appendText(append(b, `,"topic":`...), []byte(r.Origin.Topic))
+	b = strconv.AppendInt(append(b, `,"partition":`...), int64(r.Origin.ID), 10)
+	b = strconv.AppendInt(append(b, `,"offset":`...), r.Origin.Offset, 10)
+	return append(b, '}')
+}
+
+// appendText appends bytes as a JSON string, or null. Bytes that are not UTF-8 become replacement characters.
+func appendText(b, text []byte) []byte {
+	if text == nil {
+		return append(b, "null"...)
+	}
+	quoted, _ := json.Marshal(string(text)) // a string has a form in JSON, always
+	return append(b, quoted...)
+}
