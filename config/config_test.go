@@ -70,7 +70,7 @@ var mistakes = []struct {
 	beyondSchema   bool
 }{
 	{"- reorder:", "- reoder:", `:13:9: pipelines.accept.steps[2].reoder: unknown key (did you mean "reorder"?)`, false},
-	{"max_wait: 5m", "max_wait: 8d", "forget_after is 7d, and max_wait is 8d", false},
+	{"max_wait: 5m", "max_wait: 8d", "forget_after is 7d, and max_wait is 8d", true},
 	{"window: 24h", "window: 24", `pipelines.accept.steps[1].dedup.window: "24" is no duration (write 24s, or 24ms)`, false},
 	{"window: 24h", "on_unavailable: pause", `unknown value "pause" (use stall, pass or fail)`, false},
 	{"key: $.id", "key: id", `is no path`, true},
