@@ -46,7 +46,7 @@ type Resetter interface {
 
 // Frugal is a Dialect whose guests have other default limits. A zero field leaves the default. The most fuel that may be
 // set is twice the default, if that is more than for others. A dialect that says Large answers for the bytes of its
-// modules: that they are those of a digest.
+// modules: that they are those of a digest. Where the dialect is seen from the module, only the fuel counts.
 type Frugal interface{ Defaults() Limits }
 
 // SlowStarter is a Dialect whose guests may spend more than others until they are ready.

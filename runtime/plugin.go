@@ -132,6 +132,9 @@ func (p *Plugin) identify(m *meter.Module, s Source) (err error) {
 		if p.dialect, err = p.rt.detect(m, s.ABI); err != nil {
 			return err
 		}
+		if f, ok := p.dialect.(Frugal); ok && s.Limits.Fuel == 0 {
+			p.limits.Fuel = cmp.Or(f.Defaults().Fuel, p.limits.Fuel)
+		}
 	}
 	if p.dialect == nil {
 		p.form, err = checkContract(m)

@@ -48,6 +48,10 @@ func (Dialect) Check(m *meter.Module) error {
 	return nil
 }
 
+// Defaults implements runtime.Frugal: the first record of an instance made with the SDK finds out how records are encoded,
+// which takes more than others may spend.
+func (Dialect) Defaults() runtime.Limits { return runtime.Limits{Fuel: 50_000_000} }
+
 // Functions implements runtime.Dialect.
 func (Dialect) Functions() []runtime.HostFunction {
 	of := func(name string, call func(*session, api.Memory, []uint64) uint32) runtime.HostFunction {

@@ -185,6 +185,12 @@ func TestAProcessorThatDoesNotStartSaysWhy(t *testing.T) {
 	}
 }
 
+func TestAProcessorHasFuelForItsFirstRecord(t *testing.T) {
+	if fuel := load(t, "told", "", &strings.Builder{}).Fuel(); fuel != 50_000_000 {
+		t.Errorf("a record may spend %d", fuel)
+	}
+}
+
 func TestStructuredDataAreBounded(t *testing.T) {
 	var b []byte
 	for range 2 * maxDepth {

@@ -21,6 +21,7 @@ func TestRebuiltGuestsBehaveAsCommitted(t *testing.T) {
 	t.Run("failures", TestAFailureCostsItsRecord)
 	t.Run("SDK", func(t *testing.T) {
 		g := guest(t, "go", runtime.Transform)
+		check(t, g, batchOf("first"), "k=first")
 		check(t, g, batchOf("a", "drop", "error", "panic", "twice", "nothing", "structured", "rekey", "delete", "null", "", "log"),
 			"k=a", "filtered", "!error as it was told", "!trap the processor ended: Processor run panicked: as it was told", "k=twice", "k=twice", "filtered",
 			`k={"in":{"a":"b"},"letter":"a","list":[true,null],"n":1.5}`, "new=rekey", "k=null", "k=null deleted:delete", "k=", "k=log")
