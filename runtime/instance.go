@@ -56,6 +56,7 @@ func (g *Guest) start(ctx context.Context) error {
 		return joinErrors(fmt.Errorf("starting plugin %s: %w", g.plugin.name, err), g.instance.module.Close(ctx))
 	}
 	g.fresh = true
+	g.tellFuel() // of the start, which is no measure of what a record costs
 	g.noteMemory(m.Memory())
 	return nil
 }
@@ -92,7 +93,14 @@ func (g *Guest) greet(ctx context.Context, m api.Module) error {
 	return nil
 }
 
-func (g *Guest) refillForStart() { g.instance.budget.refill(startFuel, g.plugin.limits.Depth) }
+// refillForStart is for each phase of the start, and for the end.
+func (g *Guest) refillForStart() {
+	fuel := int64(startFuel)
+	if s, ok := g.plugin.dialect.(SlowStarter); ok {
+		fuel = s.StartFuel()
+	}
+	g.instance.budget.refill(fuel, g.plugin.limits.Depth)
+}
 
 // phase calls an export without parameters and results, if there is one.
 func (g *Guest) phase(ctx context.Context, export, what string) error {

@@ -58,7 +58,7 @@ func startBare(t testing.TB, e wazero.Runtime, wasm []byte) *bare {
 		}
 	}
 	b.refill()
-	for _, name := range []string{StartExport, "_initialize"} {
+	for _, name := range []string{StartExport, "_initialize", "_start"} { // an example has one of the latter two at most
 		if f := m.ExportedFunction(name); f != nil {
 			if _, err := f.Call(t.Context()); err != nil {
 				t.Fatal(err)
