@@ -66,11 +66,9 @@ type Daemon struct {
 // running is one pipeline with what is known about it.
 type running struct {
 	*observer
-	cfg      *config.Pipeline // as of its start: a new generation may differ from it in the steps without state
-	dial     dialer
-	instance string
-	spec     *pipeline.Spec
-	built    atomic.Pointer[builder] // the generation that runs
+	cfg   *config.Pipeline // as of its start: a new generation may differ from it in the steps without state
+	spec  *pipeline.Spec
+	built atomic.Pointer[builder] // the generation that runs
 
 	stop context.CancelFunc
 	done chan struct{} // closed when it has ended
@@ -133,7 +131,7 @@ func closeAll(ctx context.Context, built []*builder) error {
 
 // prepare makes a pipeline of a generation, ready to be launched.
 func (d *Daemon) prepare(ctx context.Context, b *builder) (*running, error) {
-	r := &running{observer: newObserver(b.cfg, b.log, d.metrics), cfg: b.cfg, dial: d.options.Dial, instance: d.options.Instance, done: make(chan struct{})}
+	r := &running{observer: newObserver(b.cfg, b.log, d.metrics), cfg: b.cfg, done: make(chan struct{})}
 	var err error
 	if r.spec, err = b.spec(ctx, r.observer); err != nil {
 		return nil, fmt.Errorf("pipeline %s: %w", b.cfg.Name, err)

@@ -20,11 +20,11 @@ const diagnoseEvery = 10 * time.Second
 // topic, a login or the end of a transaction is silent.
 func (r *running) diagnose(ctx context.Context) {
 	r.announce(ctx)
-	cluster, err := clusterOf(r.cfg.Source.Kafka, r.dial)
+	cluster, err := clusterOf(r.cfg.Source.Kafka, r.built.Load().options.Dial)
 	if err != nil {
 		return // its pipeline could not be built either
 	}
-	watch := kafka.NewWatch(*cluster, r.group(), r.outputs(), r.log)
+	watch := kafka.NewWatch(*cluster, r.built.Load().group(), r.built.Load().outputs(), r.log)
 	defer watch.Close()
 	read := int64(-1)
 	for first := true; ; first = false {
@@ -89,26 +89,31 @@ func (r *running) look(ctx context.Context) {
 }
 
 func (r *running) check(ctx context.Context) kafka.Report {
-	cluster, err := clusterOf(r.cfg.Source.Kafka, r.dial)
+	return r.built.Load().check(ctx)
+}
+
+// check asks the cluster of the source whether the pipeline could run.
+func (b *builder) check(ctx context.Context) kafka.Report {
+	cluster, err := clusterOf(b.cfg.Source.Kafka, b.options.Dial)
 	if err != nil {
 		return kafka.Report{Errors: []error{err}}
 	}
-	return kafka.Check(ctx, *cluster, r.group(), r.outputs(), r.log)
+	return kafka.Check(ctx, *cluster, b.group(), b.outputs(), b.log)
 }
 
 // group is that of the first worker.
-func (r *running) group() kafka.Group {
-	g := groupOf(r.cfg)
-	if r.cfg.ExactlyOnce {
-		g.TransactionalID = transactionalID(r.cfg, r.instance, 0)
+func (b *builder) group() kafka.Group {
+	g := groupOf(b.cfg)
+	if b.cfg.ExactlyOnce {
+		g.TransactionalID = transactionalID(b.cfg, b.options.Instance, 0)
 	}
 	return g
 }
 
 // outputs are those on the cluster of the source.
-func (r *running) outputs() (outputs []kafka.Output) {
-	for _, s := range append(append([]*config.Sink{}, r.cfg.Sinks...), r.cfg.DLQ) {
-		if s.Kafka == r.cfg.Source.Kafka {
+func (b *builder) outputs() (outputs []kafka.Output) {
+	for _, s := range append(append([]*config.Sink{}, b.cfg.Sinks...), b.cfg.DLQ) {
+		if s.Kafka == b.cfg.Source.Kafka {
 			outputs = append(outputs, kafka.Output{Topic: s.Topic, Internal: s.Internal})
 		}
 	}

@@ -198,8 +198,10 @@ func tryOne(ctx context.Context, m *move, o ReloadOptions) error {
 		}
 		return m.shadow(ctx)
 	}
-	_, err := m.next.inspect(ctx)
-	return err
+	if _, err := m.next.inspect(ctx); err != nil || m.What != Restarted {
+		return err // one that is new disturbs nobody while it waits for its topics
+	}
+	return errors.Join(m.next.check(ctx).Errors...)
 }
 
 // probe makes an instance of each plugin, and ends it.

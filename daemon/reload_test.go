@@ -127,6 +127,11 @@ func (p *place) scrape() string {
 // read returns the values of a topic, once there are so many.
 func (p *place) read(topic string, n int) (values []string) {
 	p.Helper()
+	return p.consume(topic, n, func(r *kgo.Record) string { return string(r.Value) })
+}
+
+func (p *place) consume(topic string, n int, what func(*kgo.Record) string) (list []string) {
+	p.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(p.stack.Brokers()...), kgo.ConsumeTopics(topic))
 	if err != nil {
 		p.Fatal(err)
@@ -134,10 +139,13 @@ func (p *place) read(topic string, n int) (values []string) {
 	defer cl.Close()
 	ctx, cancel := context.WithTimeout(p.Context(), patience)
 	defer cancel()
-	for len(values) < n && ctx.Err() == nil {
-		cl.PollFetches(ctx).EachRecord(func(r *kgo.Record) { values = append(values, string(r.Value)) })
+	for len(list) < n && ctx.Err() == nil {
+		cl.PollFetches(ctx).EachRecord(func(r *kgo.Record) { list = append(list, what(r)) })
 	}
-	return values
+	if len(list) < n {
+		p.Fatalf("%s has %d records, %d are wanted", topic, len(list), n)
+	}
+	return list
 }
 
 const guarded = `version: 1
@@ -317,11 +325,16 @@ func TestAReloadThatIsRefusedChangesNothing(t *testing.T) {
 	p.plugin(0)
 	p.write(strings.Replace(guarded, "key: $.id", "key: $.other", 1) + strings.Replace(guarded[strings.Index(guarded, "  guarded:"):], "guarded:", "second:", 1))
 	p.refuses(ReloadOptions{}, "step once has another key, scope or store", "reload --yes")
+	p.write(strings.Replace(guarded, "topic: out", "topic: elsewhere", 1))
+	p.refuses(ReloadOptions{}, "pipeline guarded", "topic elsewhere does not exist: create it")
+	p.write(strings.Replace(guarded, "[in]", "[in, missing]", 1))
+	p.refuses(ReloadOptions{}, "pipeline guarded", "topic missing does not exist: create it")
 	if p.d.running()[0].built.Load() != built || len(p.d.running()) != 1 {
 		t.Error("something has changed")
 	}
 	p.feed("in", `{"id":"a"}`)
 	p.until("guarded", func(s Status) bool { return s.Ledger.Out == 1 })
+	p.write(strings.Replace(guarded, "key: $.id", "key: $.other", 1) + strings.Replace(guarded[strings.Index(guarded, "  guarded:"):], "guarded:", "second:", 1))
 	p.reload(ReloadOptions{Yes: true}, Restarted, Started)
 }
 
