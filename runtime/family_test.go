@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/streamproc/streamproc/stream"
@@ -148,5 +149,29 @@ func BenchmarkOneTrap(b *testing.B) {
 			}
 			b.ReportMetric(float64(traps)/float64(b.N), "instances")
 		})
+	}
+}
+
+// TestAGuestInJavaOutlivesItsCollector: TeaVM's loses what is alive if its first collection is within an export. The SDK
+// has one before that.
+func TestAGuestInJavaOutlivesItsCollector(t *testing.T) {
+	traps := map[stream.Reason]int{}
+	g := startGuest(t, example(t, "bid-price-java/bid_price_java.wasm"), Transform, Events{Trap: func(r stream.Reason) { traps[r]++ }})
+	for range 5 { // a collection comes after some 300 records
+		b := &stream.Batch{Records: make([]stream.Record, 1000)}
+		for i := range b.Records {
+			b.Records[i].Value = []byte(bid)
+		}
+		if err := g.Process(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		for i := range b.Records {
+			if r := &b.Records[i]; !strings.HasPrefix(string(r.Value), `{"auction":1007,"bidder":2003,"price":908.000,`) {
+				t.Fatalf("record %d became %s, %v", i, r.Value, r.Cause)
+			}
+		}
+	}
+	if delete(traps, stream.ReasonFuel); len(traps) > 0 { // the whole of a collection may fall into one call
+		t.Errorf("it trapped: %v", traps)
 	}
 }
