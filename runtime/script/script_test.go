@@ -1,0 +1,92 @@
+package script
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/streamproc/streamproc/stream"
+)
+
+// call notes what becomes of each record.
+type call struct {
+	records []stream.Record
+	fates   []string
+}
+
+func callOf(values ...string) *call {
+	c := &call{fates: make([]string, len(values))}
+	for _, v := range values {
+		c.records = append(c.records, stream.Record{Value: []byte(v)})
+	}
+	return c
+}
+
+func (c *call) Len() int                                { return len(c.records) }
+func (c *call) Record(i int) *stream.Record             { return &c.records[i] }
+func (c *call) Keep(i int)                              { c.fates[i] += "=" }
+func (c *call) Drop(i int)                              { c.fates[i] += "-" }
+func (c *call) Fail(i int, r stream.Reason, why string) { c.fates[i] += "!" + string(r) + " " + why }
+func (c *call) Emit(i int, r *stream.Record)            { c.fates[i] += ">" + string(r.Value) }
+
+func explain(text []byte) (string, error) {
+	if len(text) == 0 {
+		return "", fmt.Errorf("no text")
+	}
+	return string(text), nil
+}
+
+func TestValuesGoInAsLinesAndAnswersComeBackAsSuch(t *testing.T) {
+	c := callOf("1", "{\n\"a\":2}", "", "\xff", "[1,\n", "6")
+	c.records[2].Value = nil
+	hi, todo := Gather(c, 0, false)
+	if hi != 6 || fmt.Sprint(todo) != "[0 1 5]" {
+		t.Fatalf("gathered %v of %d", todo, hi)
+	}
+	var in Input
+	in.Write(c, todo, false, true)
+	if string(in.Text) != "1\n{ \"a\":2}\n6" || strings.Count(string(in.Records), `"offset"`) != 3 {
+		t.Errorf("in goes %q, %s", in.Text, in.Records)
+	}
+	a := Answers{Call: c, Lines: []byte("*2\n7\n8\n!why\n>9"), Explain: explain}
+	if err := a.Give(todo); err != nil || !a.Failed {
+		t.Fatalf("%v, failed %v", err, a.Failed)
+	}
+	want := []string{">7>8", "!error why", "=", "!decode the value is not UTF-8, so it is not JSON", "!decode the value is not JSON: it goes wrong at byte 4", ">9"}
+	if fmt.Sprintf("%q", c.fates) != fmt.Sprintf("%q", want) {
+		t.Errorf("got %q, want %q", c.fates, want)
+	}
+}
+
+func TestABatchIsBounded(t *testing.T) {
+	c := callOf(strings.Split(strings.Repeat("1 ", 2*batchRecords-1)+"1", " ")...)
+	if hi, todo := Gather(c, 0, false); hi != batchRecords || len(todo) != batchRecords {
+		t.Errorf("%d of %d", len(todo), hi)
+	}
+	large := `"` + strings.Repeat("x", batchBytes) + `"`
+	if hi, todo := Gather(callOf("1", large, "2"), 0, false); hi != 1 || len(todo) != 1 {
+		t.Errorf("before a large value: %d of %d", len(todo), hi)
+	}
+	if hi, todo := Gather(callOf(large, "2"), 0, false); hi != 1 || len(todo) != 1 {
+		t.Errorf("a large value: %d of %d", len(todo), hi)
+	}
+}
+
+func FuzzAnswersOfAnyFormAreReadOrRefused(f *testing.F) {
+	for _, lines := range []string{"=\n-\n?", ">1\n*2\n1\n2\n!x", "*99999999999999999999\n", "*9000000000000000000\n1", "", "\n\n", ">3 -1 2", "*1 2\n>"} {
+		f.Add([]byte(lines), []byte("123456"), true)
+		f.Add([]byte(lines), []byte(nil), false)
+	}
+	f.Fuzz(func(t *testing.T, lines, outputs []byte, asBytes bool) {
+		c := callOf("1", "{", "3")
+		a := Answers{Call: c, Lines: lines, Bytes: asBytes, Outputs: outputs, Explain: explain}
+		if a.Give([]int{0, 1, 2}) != nil {
+			return
+		}
+		for i, fate := range c.fates {
+			if fate == "" && !strings.Contains(string(lines), "*") {
+				t.Errorf("record %d has no answer in %q", i, lines)
+			}
+		}
+	})
+}
