@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/streamproc/streamproc/internal/python"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/js"
 )
@@ -88,7 +89,7 @@ func TestTheExamplesKeepToTheRules(t *testing.T) {
 	if err != nil || len(modules) < 5 {
 		t.Fatalf("%d examples, %v", len(modules), err)
 	}
-	for _, m := range modules {
+	for _, m := range append(modules, examples+"trade/trade.ts") {
 		config, _ := os.ReadFile(filepath.Join(filepath.Dir(m), "config.json")) // none is fine
 		in, err := os.ReadFile(filepath.Join(filepath.Dir(m), "in.jsonl"))
 		if err != nil {
@@ -98,6 +99,28 @@ func TestTheExamplesKeepToTheRules(t *testing.T) {
 		if broken := rulesOf(t, p, records(t, string(in))); broken != nil {
 			t.Errorf("%s: %v", m, broken)
 		}
+	}
+}
+
+func TestAScriptInPythonKeepsToTheRules(t *testing.T) {
+	engine, err := python.Engine(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := New(t.TempDir(), "seen", "py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Open(t.Context(), filepath.Join(project.Dir, project.Module), Options{Engine: engine, CacheDir: python.Cache(engine), Dialects: Scripts()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close(context.Background()) })
+	if broken := rulesOf(t, p, records(t, `{"id":1,"paid":true}`+"\n"+`{"id":2}`+"\n"+`[3]`)); broken != nil {
+		t.Error(broken)
+	}
+	if pinned, err := os.ReadFile(filepath.Join(project.Dir, "engine.sha256")); err != nil || string(pinned) != python.SHA256+"  "+EngineName+"\n" {
+		t.Errorf("the project pins %s, %v", pinned, err)
 	}
 }
 

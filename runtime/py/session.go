@@ -38,7 +38,6 @@ type session struct {
 	out            []byte // what it has written of a frame
 	written        int    // of the batch at hand
 	lines, outputs []byte // its answers
-	answered       bool
 }
 
 // functions is what the harness tells of a script.
