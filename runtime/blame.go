@@ -138,19 +138,21 @@ func (g *Guest) renew(ctx context.Context, f *fault) error {
 	return nil
 }
 
-// anew replaces the instance by a fresh one, or resets it.
+// anew replaces the instance by a fresh one, or resets it. If a fresh one does not start there is none: the next batch tries
+// again, for what is closed must not be called, since its memory is gone.
 func (g *Guest) anew(ctx context.Context) error {
 	if g.reset(ctx) {
 		return nil
 	}
-	old, session := g.instance.module, g.session
-	if err := g.start(ctx); err != nil {
-		return joinErrors(err, old.Close(ctx), stream.ErrUnavailable)
+	old := g.current
+	err := g.start(ctx)
+	if err != nil {
+		err = joinErrors(err, stream.ErrUnavailable)
 	}
-	if session != nil {
-		_ = session.Close(ctx) // it has failed already; this lets go of what it holds
+	if old.session != nil && !old.instance.module.IsClosed() {
+		_ = old.session.Close(ctx) // it may have failed already; this lets go of what it holds
 	}
-	return old.Close(ctx)
+	return joinErrors(err, old.instance.module.Close(ctx))
 }
 
 func (g *Guest) cause(r stream.Reason, message string) *stream.Cause {

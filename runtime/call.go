@@ -179,14 +179,8 @@ func (g *Guest) mapped(i int, answer int64, r *stream.Record) error {
 		g.results[i] = result{verdict: abi.Fail, cause: g.overOutput(int64(n))}
 		return nil
 	}
-	if cap(g.bytes)-len(g.bytes) < len(view) {
-		// A new block, and the old one stays with the records made of it: about one for each batch.
-		g.bytes = make([]byte, 0, max(len(view), min(batchLimitBytes/4, len(view)*(len(g.results)-i))))
-	}
-	at := len(g.bytes)
-	g.bytes = append(g.bytes, view...)
 	out := *r
-	out.Value, out.JSON = g.bytes[at:len(g.bytes):len(g.bytes)], stream.JSONUnknown
+	out.Value, out.JSON = g.copied(view, i), stream.JSONUnknown
 	g.results[i] = result{verdict: abi.Replaced, first: len(g.outs), n: 1}
 	g.outs = append(g.outs, out)
 	return nil

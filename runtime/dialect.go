@@ -259,7 +259,7 @@ func foreign(d Dialect) []hostFunction {
 	var out []hostFunction
 	for _, f := range d.Functions() {
 		out = append(out, hostFunction{f.Module, f.Name, sig(f.Types), func(g *Guest, m api.Module, stack []uint64) {
-			g.charge(0, 0)
+			g.enter()
 			f.Call(g.session, m, stack)
 		}})
 	}

@@ -95,6 +95,11 @@ func (g *Guest) Process(ctx context.Context, b *stream.Batch) error {
 	if err := g.plugin.Ready(); err != nil {
 		return err
 	}
+	if g.instance.module.IsClosed() { // a fresh one did not start
+		if err := g.anew(ctx); err != nil {
+			return err
+		}
+	}
 	g.gather(b)
 	for lo := 0; lo < len(g.todo); {
 		if err := ctx.Err(); err != nil {
@@ -173,6 +178,9 @@ func (g *Guest) Close(ctx context.Context) error {
 // end tells the instance that this is the end, and closes it. The telling is best effort: a plugin that fails on its way
 // out has no records left to lose.
 func (g *Guest) end(ctx context.Context) error {
+	if g.instance.module.IsClosed() {
+		return nil
+	}
 	g.begin(0)
 	g.refillForStart()
 	switch f := g.instance.closing; {

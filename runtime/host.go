@@ -63,7 +63,10 @@ type stop struct {
 
 func (s *stop) Error() string { return s.message }
 
-var errExit = &stop{stream.ReasonTrap, "the plugin called proc_exit"}
+var (
+	errExit  = &stop{stream.ReasonTrap, "the plugin called proc_exit"}
+	errSpent = &stop{stream.ReasonTrap, "the plugin has spent its fuel"}
+)
 
 // What the host does for a guest is paid for by the guest.
 const (
@@ -75,6 +78,20 @@ const (
 func (g *Guest) charge(n int, shift uint) {
 	if b := &g.instance.budget; b.fuel != nil {
 		b.charge(costHostCall + int64(n>>shift))
+	}
+}
+
+// enter lets the guest pay for calling a function of the host.
+func (g *Guest) enter() {
+	g.charge(0, 0)
+	g.afford()
+}
+
+// afford ends a call, from inside a host function, that has spent more than it has. The code of a guest asks only where it
+// loops and where a function begins: a long row of calls of the host has neither.
+func (g *Guest) afford() {
+	if b := &g.instance.budget; b.fuel != nil && int64(b.fuel.Get()) < 0 {
+		panic(errSpent)
 	}
 }
 

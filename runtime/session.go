@@ -77,10 +77,15 @@ func (c *Call) Copy(b []byte) []byte {
 	if b == nil {
 		return nil
 	}
-	g := c.guest
-	g.charge(len(b), costBytesShift)
+	c.guest.charge(len(b), costBytesShift)
+	return c.guest.copied(b, c.lo)
+}
+
+// copied copies an output of the record todo[i], or one behind it, into a block.
+func (g *Guest) copied(b []byte, i int) []byte {
 	if g.bytes == nil || cap(g.bytes)-len(g.bytes) < len(b) { // a cut of nil would be null, where b is only empty
-		g.bytes = make([]byte, 0, max(len(b), min(batchLimitBytes/4, len(b)*(len(g.results)-c.lo))))
+		// A new block, and the old one stays with the records made of it: about one for each batch.
+		g.bytes = make([]byte, 0, max(len(b), min(batchLimitBytes/4, len(b)*(len(g.results)-i))))
 	}
 	at := len(g.bytes)
 	g.bytes = append(g.bytes, b...)

@@ -72,7 +72,7 @@ func wasi(name, s string, f func(*Guest, api.Module, []uint64) uint64) hostFunct
 		if g.wasiCalls++; g.wasiCalls > wasiCallsFloor+hostCallsPerRecord*g.calling {
 			panic(&stop{stream.ReasonLimit, fmt.Sprintf("more than %d WASI calls in one call", wasiCallsFloor)})
 		}
-		g.charge(0, 0)
+		g.enter()
 		stack[0] = f(g, m, stack)
 	}}
 }
@@ -166,6 +166,7 @@ func wasiWrite(g *Guest, m api.Module, stack []uint64) uint64 {
 	written := uint32(0)
 	if !eachBuffer(m, stack, func(b []byte) bool {
 		g.charge(len(b), costBytesShift)
+		g.afford()
 		written += uint32(len(b))
 		g.written(fd, b)
 		return true

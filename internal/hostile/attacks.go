@@ -180,7 +180,14 @@ func calls() []Attack {
 			return Code(Code(args...), Call, U(uint64(f)), Const(want), I32Eq)
 		}
 	}
+	// One write of 1,000 buffers, each of which is all of the memory. After it comes no loop, where fuel would be missed.
+	all := func(m *Module) []byte {
+		f := m.Import(wasi, "fd_write", "iiii:i")
+		return Code(Const(0), LocalSet, 2, Loop, Empty, Get(2), Const(16<<20), I32Store, 2, 4, Get(2), Const(8), I32Add, LocalTee, 2,
+			Const(8_000), I32LtU, BrIf, 0, End, Const(1), Const(0), Const(1_000), Const(16_384), Call, U(uint64(f)), Drop, Const(1))
+	}
 	return []Attack{
+		{"write of 16 GB", plugin(257, all), "fuel", "limit fuel of 10000000 units"},
 		{"log of a range beyond memory", plugin(1, host("sp1", "log", "iii:", 1, -1, -1)), "", ""},
 		{"error of a range that wraps", plugin(1, host("sp1", "error", "iii:", -1, 65_000, -1)), "", ""},
 		{"error for a record that is none", plugin(1, host("sp1", "error", "iii:", 1_000_000, 0, 1)), "", ""},
@@ -234,4 +241,16 @@ func Starts() []Attack {
 			return Const(1)
 		}), "", "_start called proc_exit: build it as a reactor"},
 	}
+}
+
+// StartsOnce is a plugin that starts while it has seen no record, traps at those that begin with x, and refuses to start anew.
+// Each of its other functions writes to its memory.
+func StartsOnce() []byte {
+	return plugin(1, func(m *Module) []byte {
+		clock := m.Import(wasi, "clock_time_get", "iIi:i")
+		m.Export("sp_init", m.Func("ii:i", 0, Code(Const(0), I64Const, 0, Const(64), Call, U(uint64(clock)), Drop,
+			Const(64), I32Load, 2, 0, Const(1_000), I32Ne)))
+		m.Export("sp_close", m.Func(":", 0, Code(Const(0), Const(7), I32Store, 2, 0)))
+		return Code(Unreachable, Const(1))
+	})
 }

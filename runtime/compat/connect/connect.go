@@ -156,8 +156,9 @@ func (s *session) ask(f api.Function, params ...uint64) []uint64 {
 	return r
 }
 
-// lend writes b into memory of the guest, and returns where it is.
+// lend writes b into memory of the guest, which pays for it, and returns where it is.
 func (s *session) lend(memory api.Memory, b []byte) uint64 {
+	s.host.Charge(len(b))
 	p := s.ask(s.allocate, uint64(len(b)))[0]
 	if s.free != nil {
 		s.lent = append(s.lent, p)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamproc/streamproc/internal/hostile"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/stream"
 )
@@ -22,12 +23,17 @@ func start(t testing.TB, module string, mode runtime.Mode, config string) (*runt
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startBytes(t, wasm, mode, config)
+}
+
+func startBytes(t testing.TB, wasm []byte, mode runtime.Mode, config string) (*runtime.Guest, error) {
+	t.Helper()
 	rt, err := runtime.New(t.Context(), runtime.Options{Dialects: []runtime.Dialect{Dialect{}}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { rt.Close(context.Background()) })
-	p, err := rt.Load(t.Context(), runtime.Source{Name: module, Bytes: wasm, Config: json.RawMessage(config)})
+	p, err := rt.Load(t.Context(), runtime.Source{Name: "p", Bytes: wasm, Config: json.RawMessage(config)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +83,7 @@ func check(t *testing.T, g *runtime.Guest, b *stream.Batch, want ...string) {
 			line = r.Fate.String()
 		}
 		if !strings.HasPrefix(line, want[i]) && !strings.HasSuffix(line, want[i]) && (line[0] != '!' || !strings.Contains(line, want[i])) {
-			t.Errorf("record %d is %q, want %q", i, line, want[i])
+			t.Errorf("record %d is %.200q, want %q", i, line, want[i])
 		}
 	}
 }
@@ -122,6 +128,22 @@ func TestAFailureCostsItsRecord(t *testing.T) {
 	}
 	check(t, g, batchOf(values...), want...)
 	check(t, g, batchOf("after"), "k=AFTER")
+}
+
+// TestAMessageIsPaidForEachTimeItIsAskedFor asks less often than host functions may be called.
+func TestAMessageIsPaidForEachTimeItIsAskedFor(t *testing.T) {
+	var m hostile.Module
+	ask := m.Import(module, "v0_msg_as_bytes", ":I")
+	m.Memory(32, -1)
+	m.Export("malloc", m.Func("i:i", 0, hostile.Const(1024)))
+	m.Export("free", m.Func("i:", 0, nil))
+	m.Export("process", m.Func(":", 0, hostile.Repeat(200, hostile.Code(hostile.Call, hostile.U(uint64(ask)), hostile.Drop))))
+	g, err := startBytes(t, m.Bytes(), runtime.Transform, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, g, batchOf("short"), "k=short"+headers)
+	check(t, g, batchOf(strings.Repeat("x", 1<<20)), "!fuel")
 }
 
 func TestAModuleThatCannotBeUsedSaysWhy(t *testing.T) {

@@ -135,6 +135,19 @@ func TestTheWireIsAsExtismHasIt(t *testing.T) {
 		"!fuel it spent more than the limit fuel", "!trap unreachable", "filtered", "zebra")
 }
 
+func TestMemoryStaysWithinALimitThatIsNoMultipleOfEight(t *testing.T) {
+	m := memory{limit: 1001, blocks: map[uint64]uint64{}}
+	if at := m.alloc(1001); at != 0 {
+		t.Errorf("a block of 1,001 bytes, which takes 1,008, is at %d", at)
+	}
+	if m.alloc(997) == 0 || m.alloc(1) != 0 || m.alloc(1<<40) != 0 || m.alloc(1<<64-1) != 0 {
+		t.Errorf("there are %d bytes", len(m.bytes))
+	}
+	if m.block(base+8) != nil || m.block(0) != nil {
+		t.Error("where no block begins there is one")
+	}
+}
+
 func TestWhatIsNotOfferedIsRefusedByName(t *testing.T) {
 	for module, want := range map[string]string{
 		"http": "the Extism plugin imports http_request; HTTP is not supported",

@@ -28,14 +28,17 @@ func (m *memory) reset() {
 
 // alloc returns a new block of zeros, or null if it is empty or there is no room for it.
 func (m *memory) alloc(n uint64) uint64 {
-	if n == 0 || n > uint64(m.limit-len(m.bytes)) {
+	if n == 0 || n > uint64(m.limit) || room(n) > uint64(m.limit)-uint64(len(m.bytes)) {
 		return 0
 	}
 	at := base + uint64(len(m.bytes))
-	m.bytes = append(m.bytes, make([]byte, (n+7)&^7)...)
+	m.bytes = append(m.bytes, make([]byte, room(n))...)
 	m.blocks[at] = n
 	return at
 }
+
+// room is what a block takes: the next begins at a multiple of 8.
+func room(n uint64) uint64 { return (n + 7) &^ 7 }
 
 // free forgets a block. Its room is used again at once if it was the last.
 func (m *memory) free(at uint64) {
@@ -44,7 +47,7 @@ func (m *memory) free(at uint64) {
 		return
 	}
 	delete(m.blocks, at)
-	if at+(n+7)&^7 == base+uint64(len(m.bytes)) {
+	if at+room(n) == base+uint64(len(m.bytes)) {
 		m.bytes = m.bytes[:at-base]
 	}
 }
@@ -67,7 +70,13 @@ func (m *memory) view(s span) []byte {
 }
 
 // block is nil for an address where no block begins.
-func (m *memory) block(at uint64) []byte { return m.view(span{at, m.blocks[at]}) }
+func (m *memory) block(at uint64) []byte {
+	n, ok := m.blocks[at]
+	if !ok {
+		return nil
+	}
+	return m.view(span{at, n})
+}
 
 // load reads n bytes, at most 8, as a number. What is out of range is 0.
 func (m *memory) load(s span) uint64 {
