@@ -29,6 +29,9 @@ func (c *Call) Record(i int) *stream.Record { return &c.batch.Records[c.guest.to
 // At says that the guest is at work on record i. If the call fails, that is the one to suspect.
 func (c *Call) At(i int) { c.at = i }
 
+// Forgot says that the guest has lost its memory, or part of it, or was given a record twice.
+func (c *Call) Forgot() { c.guest.lives++ }
+
 // Keep lets record i pass as it is.
 func (c *Call) Keep(i int) { c.guest.results[c.lo+i] = result{verdict: abi.Keep} }
 

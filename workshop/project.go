@@ -228,10 +228,10 @@ const mostSources = 1000
 // Sources are the files that a project is made of, without what its tools make and fetch.
 func (p *Project) Sources() (files []string) {
 	_ = filepath.WalkDir(p.Dir, func(file string, d fs.DirEntry, err error) error {
-		name := d.Name()
-		switch {
-		case err != nil || len(files) == mostSources: // what cannot be read is not watched
+		if err != nil || len(files) == mostSources { // what cannot be read is not watched
 			return fs.SkipDir
+		}
+		switch name := d.Name(); {
 		case d.IsDir() && file != p.Dir && (strings.HasPrefix(name, ".") || name == "target" || name == "node_modules" || name == "build" || name == "zig-out"):
 			return fs.SkipDir
 		case !d.IsDir() && name != "Cargo.lock" && (p.lang.build == nil || name != p.Module):

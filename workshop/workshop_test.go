@@ -179,3 +179,19 @@ func TestMeasureCountsFuelAndFailures(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
+
+func TestAProjectThatIsGoneHasNoSources(t *testing.T) {
+	project, err := New(t.TempDir(), "gone", "rust")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(project.Sources()) == 0 {
+		t.Error("it has none from the beginning")
+	}
+	if err := os.RemoveAll(project.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if files := project.Sources(); len(files) > 0 {
+		t.Errorf("it has %v", files)
+	}
+}

@@ -26,6 +26,7 @@ func (s *session) Process(ctx context.Context, c *runtime.Call) error {
 		lo = hi
 	}
 	if s.threw {
+		c.Forgot()
 		s.Reset(ctx) // a script's own state is a cache; after an error it starts afresh
 	}
 	return nil

@@ -279,7 +279,15 @@ def map(v):
     counter.n += 1
     return counter.n`)
 	check(t, outcome(t, g, batchOf("0", "0")), "1", "2")
-	check(t, outcome(t, g, batchOf("0", `"raise"`, "0")), "3", "!error price.py:4:22: ValueError (in map)", "4")
+	life := g.Lives()
+	check(t, outcome(t, g, batchOf("0")), "3")
+	if g.Lives() != life {
+		t.Error("it is said to have lost its memory")
+	}
+	check(t, outcome(t, g, batchOf("0", `"raise"`, "0")), "4", "!error price.py:4:22: ValueError (in map)", "5")
+	if g.Lives() == life {
+		t.Error("nothing says that it has lost its memory")
+	}
 	check(t, outcome(t, g, batchOf("0")), "1")
 }
 

@@ -132,6 +132,9 @@ func (s *session) batch(ctx context.Context, c *runtime.Call, todo []int) error 
 	if err := a.Give(todo); err != nil {
 		return runtime.Breach("%v", err)
 	}
+	if a.Failed { // the harness starts the script afresh
+		c.Forgot()
+	}
 	return nil
 }
 

@@ -31,6 +31,7 @@ func (s *session) Process(ctx context.Context, c *runtime.Call) error {
 			c.Fail(part[0], stream.ReasonContract, "the processor does not answer the record")
 			answers = []answer{{}}
 		case n > 1 && s.ambiguous(answers):
+			c.Forgot() // it has seen records that come again
 			n = 1
 			continue
 		default:

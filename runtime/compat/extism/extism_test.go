@@ -2,10 +2,12 @@ package extism
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,6 +148,45 @@ func TestMemoryStaysWithinALimitThatIsNoMultipleOfEight(t *testing.T) {
 	if m.block(base+8) != nil || m.block(0) != nil {
 		t.Error("where no block begins there is one")
 	}
+}
+
+// FuzzMemoryStaysWithinItsLimit does what the bytes say, 17 for each step: what to do, and two numbers.
+func FuzzMemoryStaysWithinItsLimit(f *testing.F) {
+	step := func(op byte, a, b uint64) []byte {
+		return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64([]byte{op}, a), b)
+	}
+	f.Add(1001, slices.Concat(step(0, 997, 0), step(0, 1<<63, 0), step(1, base, 0), step(0, 1, 0), step(2, base, 1<<64-1)))
+	f.Add(64, slices.Concat(step(0, 24, 0), step(0, 40, 0), step(3, 1<<64-1, 8), step(4, base+60, 8), step(5, base, 0)))
+	f.Fuzz(func(t *testing.T, limit int, steps []byte) {
+		if limit = limit & 0xffff; limit == 0 {
+			return
+		}
+		m := memory{limit: limit, blocks: map[uint64]uint64{}}
+		for ; len(steps) >= 17; steps = steps[17:] {
+			a, b := binary.LittleEndian.Uint64(steps[1:]), binary.LittleEndian.Uint64(steps[9:])
+			switch steps[0] % 6 {
+			case 0:
+				if at := m.alloc(a); at > 0 && uint64(len(m.block(at))) != a {
+					t.Fatalf("a block of %d bytes has %d", a, len(m.block(at)))
+				}
+			case 1:
+				m.free(a)
+			case 2:
+				m.store(span{a, 8}, b)
+			case 3:
+				m.load(span{a, b % 9})
+			case 4:
+				if v := m.view(span{a, b}); v != nil && uint64(len(v)) != b {
+					t.Fatalf("a view of %d bytes has %d", b, len(v))
+				}
+			case 5:
+				m.reset()
+			}
+			if len(m.bytes) > limit {
+				t.Fatalf("it is %d bytes, of %d", len(m.bytes), limit)
+			}
+		}
+	})
 }
 
 func TestWhatIsNotOfferedIsRefusedByName(t *testing.T) {
