@@ -6,6 +6,7 @@ import (
 )
 
 const lookingBackYAML = `version: 1
+resources: { plugins: { batch: { wasm: a.wasm, abi: command-batch } } }
 pipelines:
   p:
     source: { topics: [in] }
@@ -29,6 +30,7 @@ func TestWhatLooksBackStandsWhereItSeesTheLog(t *testing.T) {
 		"{ " + look + " }, on_error: retry }":                                        "cannot try a record again",
 		"{ " + look + ", shadow: 5% } }":                                             "cannot be tried in the shadow",
 		"{ route: [ { when: key == '', steps: [ { " + look + " } } ], to: out } ] }": "cannot stand in a branch of a route",
+		"{ transform: { plugin: batch, look_back: 1k } }":                            "once for each batch remembers nothing",
 		"{ transform: { wasm: a.wasm, look_back: 20k } }":                            "10_000",
 	} {
 		if _, err := load(t, strings.Replace(lookingBackYAML, "STEPS", steps, 1), nil); err == nil || !strings.Contains(err.Error(), want) {

@@ -67,6 +67,8 @@ func checkLookBack(a at, s *Step, top bool) {
 		a.fail(conflict, "move it before the route", "a step with look_back cannot stand in a branch of a route, which sees some of the records")
 	case s.OnError == "retry":
 		a.fail(conflict, "use dlq, drop, pass or stop", "a step with look_back cannot try a record again: it has seen later ones")
+	case s.plugin().Plugin != nil && s.plugin().Plugin.ABI == "command-batch":
+		a.fail(conflict, "use abi: command", "a command that runs once for each batch remembers nothing to look back on")
 	case s.plugin().Shadow > 0:
 		a.fail(conflict, "leave shadow out", "a plugin with look_back cannot be tried in the shadow, which sees some of the records")
 	}
