@@ -49,7 +49,7 @@ type position struct {
 const (
 	revokeWait = 3 * time.Second       // how long a planned revocation waits for the worker to end its checkpoint
 	hearEvery  = 20 * time.Millisecond // how often a commit looks whether the group has answered
-	closeWait  = 3 * time.Second       // how long Close waits before it leaves the client to itself: a drain ends within 5 s
+	closeWait  = 3 * time.Second       // how long Close waits before it leaves the client to itself: a drain takes this beside its checkpoint
 )
 
 // Dial makes the client of one membership; outputs are numbered from 1 as stream.Sink. limitBytes bounds what may wait to

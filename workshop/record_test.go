@@ -1,6 +1,7 @@
 package workshop
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -44,4 +45,26 @@ func TestAWrongLineIsNamed(t *testing.T) {
 			t.Errorf("%.40s: %v, want %s", line, err, want)
 		}
 	}
+}
+
+func FuzzRecordsOfAnyLinesAreReadOrRefused(f *testing.F) {
+	for _, lines := range []string{`{"id":1}` + "\n\n[2]", `{"value":{},"key":"k","headers":{"h":"x"},"timestamp":"2026-01-31T12:00:00Z"}`, `{"value":null,"key":7}`,
+		`{"value":"\ud800","timestamp":-1}`, `{"value":1,"headers":[]}`, "{\"value\":\xff}"} {
+		f.Add([]byte(lines))
+	}
+	f.Fuzz(func(t *testing.T, lines []byte) {
+		last := 0
+		for r, err := range Records(bytes.NewReader(lines)) {
+			if err != nil {
+				if !strings.HasPrefix(err.Error(), "line ") {
+					t.Fatalf("%v names no line", err)
+				}
+				break
+			}
+			if r.Line <= last || r.Timestamp < 0 {
+				t.Fatalf("behind line %d comes %+v", last, r)
+			}
+			last = r.Line
+		}
+	})
 }
