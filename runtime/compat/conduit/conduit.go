@@ -109,7 +109,7 @@ func (s *session) Start(ctx context.Context) error {
 		name    string
 		request []byte
 	}{{"configure", configureRequest(s.settings)}, {"open", openRequest()}} {
-		if _, err := s.ask(ctx, c.request); err != nil {
+		if _, err := s.ask(ctx, c.request, 0); err != nil {
 			return fmt.Errorf("the command %s: %w", c.name, err)
 		}
 	}
@@ -117,8 +117,8 @@ func (s *session) Start(ctx context.Context) error {
 	return nil
 }
 
-// ask hands a command over, and returns the response. An error that the processor answers with leaves it alive.
-func (s *session) ask(ctx context.Context, command []byte) (response, error) {
+// ask hands a command over, for so many records, and returns the response. An error that the processor answers with leaves it alive.
+func (s *session) ask(ctx context.Context, command []byte, records int) (response, error) {
 	opened := s.opened
 	s.opened = false
 	s.command, s.response, s.refused, s.said = command, nil, "", ""
@@ -128,7 +128,7 @@ func (s *session) ask(ctx context.Context, command []byte) (response, error) {
 	if s.response == nil {
 		return response{}, runtime.Breach("the processor asked for another command before it answered this one")
 	}
-	r, err := readResponse(s.response)
+	r, err := readResponse(s.response, records)
 	if err != nil {
 		return response{}, runtime.Breach("the processor's response cannot be read: %v", err)
 	}
@@ -209,7 +209,7 @@ func (s *session) commandResponse(memory api.Memory, p []uint64) uint32 {
 func (s *session) Close(ctx context.Context) error {
 	var err error
 	if s.opened {
-		_, err = s.ask(ctx, teardownRequest())
+		_, err = s.ask(ctx, teardownRequest(), 0)
 		s.ending = true
 		_ = s.run.Resume(ctx) // it ends, in its own way
 	}

@@ -1,10 +1,12 @@
 package conduit
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -132,7 +134,7 @@ func TestAFailureCostsItsRecord(t *testing.T) {
 		17: {"loop", "!fuel it spent more than the limit fuel"}, 40: {"stop", "!contract the processor does not answer the record"},
 		60: {"silent", "!contract before it answered this one"}, 61: {"leave", "!trap the processor ended: told to leave"}, 62: {"quiet", "!trap it does not say why"},
 		80: {"fail", "!error told to fail"}, 100: {"garbage", "!contract response cannot be read"}, 101: {"outside", "!contract before it answered this one"},
-		120: {"again", "!contract answers a command twice"}, 140: {"more", "!contract answers 1 records with 2"}, 150: {"batch", "k=batch"},
+		120: {"again", "!contract answers a command twice"}, 140: {"more", "!contract it has more answers than there were records"}, 150: {"batch", "k=batch"},
 		170: {"schema", "!error internal error; the processor asks for a schema registry, and there is none"},
 		171: {"http", "!error internal error; the processor asks for HTTP, and there is none"}, 199: {"error", "!error as it was told"},
 	} {
@@ -201,13 +203,38 @@ func TestStructuredDataAreBounded(t *testing.T) {
 	}
 }
 
+func TestAResponseIsBounded(t *testing.T) {
+	many := func(n int, one []byte) []byte { return bytes.Repeat(one, n) }
+	filter := message(nil, 1, message(nil, proFilter, nil))
+	if r, err := readResponse(message(nil, resProcess, many(3, filter)), 3); err != nil || len(r.answers) != 3 {
+		t.Errorf("%d answers, %v", len(r.answers), err)
+	}
+	if _, err := readResponse(message(nil, resProcess, many(4, filter)), 3); !errors.Is(err, errAnswers) {
+		t.Errorf("four answers for three records: %v", err)
+	}
+	if _, err := readAnswer(message(nil, proMulti, many(maxRecords+1, message(nil, 1, nil)))); !errors.Is(err, errRecords) {
+		t.Errorf("many records: %v", err)
+	}
+	var metadata []byte
+	for i := range maxMetadata + 1 {
+		metadata = entry(metadata, recMetadata, fmt.Sprint(i), "")
+	}
+	if _, err := readRecord(metadata); !errors.Is(err, errMetadata) {
+		t.Errorf("much metadata: %v", err)
+	}
+	list := message(nil, valueList, many(maxValues+1, message(nil, 1, nil)))
+	if _, err := structJSON(message(nil, 1, message(appendText(nil, 1, "a"), 2, list))); !errors.Is(err, errValues) {
+		t.Errorf("many values: %v", err)
+	}
+}
+
 func FuzzReadResponse(f *testing.F) {
 	var r stream.Record
 	r.Value = []byte("v")
 	f.Add(message(nil, resProcess, message(nil, 1, message(nil, proSingle, appendRecord(nil, &r)))))
 	f.Add(message(nil, resError, appendText(nil, errorMessage, "why")))
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		r, err := readResponse(b)
+		r, err := readResponse(b, 3)
 		if err != nil {
 			return
 		}

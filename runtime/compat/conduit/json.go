@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 )
 
@@ -16,11 +17,25 @@ const (
 // maxDepth bounds structs within structs.
 const maxDepth = 100
 
-var errDepth = errors.New("structured data are nested too deep")
+var (
+	errDepth  = errors.New("structured data are nested too deep")
+	errValues = fmt.Errorf("structured data have more than %d values", maxValues)
+)
+
+// structure reads one structured datum.
+type structure struct{ values int }
+
+// count is asked for each value.
+func (s *structure) count() error {
+	if s.values++; s.values > maxValues {
+		return errValues
+	}
+	return nil
+}
 
 // structJSON writes a struct as JSON, its fields by name.
 func structJSON(b []byte) ([]byte, error) {
-	v, err := structOf(b, maxDepth)
+	v, err := (&structure{}).structOf(b, maxDepth)
 	if err != nil {
 		return nil, err
 	}
@@ -33,19 +48,22 @@ func structJSON(b []byte) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-func structOf(b []byte, depth int) (map[string]any, error) {
+func (s *structure) structOf(b []byte, depth int) (map[string]any, error) {
 	if depth == 0 {
 		return nil, errDepth
 	}
 	m := map[string]any{}
 	err := eachField(b, func(f field) error {
+		if err := s.count(); err != nil {
+			return err
+		}
 		var name string
 		var v any
 		err := eachField(f.bytes, func(f field) (err error) {
 			if f.is == 1 {
 				name = string(f.bytes)
 			} else if f.is == 2 {
-				v, err = valueOf(f.bytes, depth-1)
+				v, err = s.valueOf(f.bytes, depth-1)
 			}
 			return err
 		})
@@ -55,7 +73,7 @@ func structOf(b []byte, depth int) (map[string]any, error) {
 	return m, err
 }
 
-func valueOf(b []byte, depth int) (v any, err error) {
+func (s *structure) valueOf(b []byte, depth int) (v any, err error) {
 	err = eachField(b, func(f field) (err error) {
 		switch f.is {
 		case valueNumber:
@@ -65,9 +83,9 @@ func valueOf(b []byte, depth int) (v any, err error) {
 		case valueTruth:
 			v = f.number != 0
 		case valueStruct:
-			v, err = structOf(f.bytes, depth)
+			v, err = s.structOf(f.bytes, depth)
 		case valueList:
-			v, err = listOf(f.bytes, depth)
+			v, err = s.listOf(f.bytes, depth)
 		default:
 			v = nil
 		}
@@ -76,13 +94,16 @@ func valueOf(b []byte, depth int) (v any, err error) {
 	return v, err
 }
 
-func listOf(b []byte, depth int) ([]any, error) {
+func (s *structure) listOf(b []byte, depth int) ([]any, error) {
 	if depth == 0 {
 		return nil, errDepth
 	}
 	list := []any{}
 	err := eachField(b, func(f field) error {
-		v, err := valueOf(f.bytes, depth-1)
+		if err := s.count(); err != nil {
+			return err
+		}
+		v, err := s.valueOf(f.bytes, depth-1)
 		list = append(list, v)
 		return err
 	})

@@ -18,15 +18,12 @@ func (s *session) Process(ctx context.Context, c *runtime.Call) error {
 	for n := len(todo); len(todo) > 0; {
 		part := todo[:n]
 		c.At(part[n/2]) // any may be to blame: half of them are tried next
-		r, err := s.ask(ctx, processRequest(c, part))
+		r, err := s.ask(ctx, processRequest(c, part), n)
 		if err != nil {
 			return err
 		}
 		answers := r.answers
 		switch {
-		case len(answers) > n:
-			s.opened = false
-			return runtime.Breach("the processor answers %d records with %d", n, len(answers))
 		case n == 1 && len(answers) == 0:
 			c.Fail(part[0], stream.ReasonContract, "the processor does not answer the record")
 			answers = []answer{{}}

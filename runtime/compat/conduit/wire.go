@@ -2,6 +2,7 @@ package conduit
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -101,9 +102,19 @@ type answer struct {
 	records [][]byte
 }
 
+// What a response may have: it is read into memory of the host, where each thing takes more room than in the guest.
+const (
+	maxRecords  = 1 << 20 // of one answer; the limit outputs is no higher
+	maxMetadata = 1000    // of one record
+	maxValues   = 1 << 20 // of one structured datum
+)
+
 var (
-	errWire   = errors.New("it is no protocol buffer")
-	errAnswer = errors.New("an answer is neither a record, nor several, nor an error, nor a filter")
+	errWire     = errors.New("it is no protocol buffer")
+	errAnswer   = errors.New("an answer is neither a record, nor several, nor an error, nor a filter")
+	errAnswers  = errors.New("it has more answers than there were records")
+	errRecords  = fmt.Errorf("an answer has more than %d records", maxRecords)
+	errMetadata = fmt.Errorf("a record has more than %d metadata", maxMetadata)
 )
 
 // field is one field of a message: its bytes, if it has a length, or its number.
@@ -144,7 +155,8 @@ func eachField(b []byte, visit func(f field) error) error {
 	return nil
 }
 
-func readResponse(b []byte) (r response, err error) {
+// readResponse reads a response with at most so many answers.
+func readResponse(b []byte, most int) (r response, err error) {
 	err = eachField(b, func(f field) error {
 		switch f.is {
 		case resError:
@@ -153,6 +165,9 @@ func readResponse(b []byte) (r response, err error) {
 			return err
 		case resProcess:
 			return eachField(f.bytes, func(f field) error {
+				if len(r.answers) == most {
+					return errAnswers
+				}
 				a, err := readAnswer(f.bytes)
 				r.answers = append(r.answers, a)
 				return err
@@ -189,6 +204,9 @@ func readAnswer(b []byte) (a answer, err error) {
 		case proMulti:
 			a = answer{kind: multi}
 			return eachField(f.bytes, func(f field) error {
+				if len(a.records) == maxRecords {
+					return errRecords
+				}
 				a.records = append(a.records, f.bytes)
 				return nil
 			})
@@ -221,7 +239,9 @@ func readRecord(b []byte) (r record, err error) {
 				}
 				return nil
 			})
-			r.metadata[name] = value
+			if r.metadata[name] = value; len(r.metadata) > maxMetadata {
+				err = errMetadata
+			}
 		case recKey:
 			r.key, err = readData(f.bytes)
 		case recPayload:
