@@ -92,6 +92,12 @@ func TestAPluginTravelsByDigest(t *testing.T) {
 	if err != nil || again != ref {
 		t.Errorf("the same plugin is %s and %s, %v", ref, again, err)
 	}
+	if by, err := Resolve(t.Context(), host+"/plugins/price:v1"); err != nil || by != ref {
+		t.Errorf("v1 is resolved to %s, %v", by, err)
+	}
+	if _, err := Resolve(t.Context(), host+"/plugins/price:v9"); err == nil || !strings.Contains(err.Error(), "price:v9") {
+		t.Errorf("a tag that is not there: %v", err)
+	}
 	if _, err := Pull(t.Context(), host+"/plugins/price:v1", ""); !errors.Is(err, ErrNoDigest) {
 		t.Errorf("a tag alone is pulled: %v", err)
 	}

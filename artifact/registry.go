@@ -37,7 +37,7 @@ type Plugin struct {
 }
 
 // ErrNoDigest says that a reference names a tag alone, which may be something else tomorrow.
-var ErrNoDigest = errors.New("a plugin is named by its digest: HOST/NAME@sha256:…")
+var ErrNoDigest = errors.New("a plugin is named by its digest, HOST/NAME@sha256:…, which streamproc plugin resolve prints")
 
 // repository is where a reference points. Registries on this machine are spoken to without TLS.
 func repository(reference string) (*remote.Repository, registry.Reference, error) {
@@ -95,6 +95,22 @@ func Push(ctx context.Context, reference string, p Plugin) (string, error) {
 	d, err := oras.TagBytes(ctx, repo, ocispec.MediaTypeImageManifest, manifest, ref.Reference)
 	if err != nil {
 		return "", fmt.Errorf("pushing to %s: %w", reference, err)
+	}
+	return fmt.Sprintf("%s/%s@%s", ref.Registry, ref.Repository, d.Digest), nil
+}
+
+// Resolve returns the reference by digest of what a tag names now. It honours ctx.
+func Resolve(ctx context.Context, reference string) (string, error) {
+	repo, ref, err := repository(reference)
+	if err != nil {
+		return "", err
+	}
+	d, err := repo.Resolve(ctx, ref.ReferenceOrDefault())
+	if err != nil {
+		return "", fmt.Errorf("resolving %s: %w", reference, err)
+	}
+	if d.MediaType != ocispec.MediaTypeImageManifest {
+		return "", fmt.Errorf("resolving %s: it is a %s, and no plugin", reference, d.MediaType)
 	}
 	return fmt.Sprintf("%s/%s@%s", ref.Registry, ref.Repository, d.Digest), nil
 }

@@ -186,8 +186,13 @@ func (b *builder) plugin(name string) value {
 			{name: "oci", doc: "Where the module is in a registry, by digest: `HOST/NAME@sha256:…`. It is kept in the cache.", value: artifactName(&p.OCI)},
 			{name: "signature", doc: "Whose signature the module must have; nothing else is loaded.", value: signature(&p.Signer)},
 			{name: "capabilities", doc: "What the plugin is given of the world: `clock`, the time of the clock on the wall instead of that of the batch.", value: capabilities(&p.Capabilities)},
+			{name: "kv", doc: "What the plugin may read while it works, by `kv_get`: the strings of a Redis under a prefix. A module only.", value: b.kv(&p.KV)},
+			{name: "metrics", doc: "Names of the counters of the plugin, `metric` of `streamproc_plugin_counts_total`. It counts by their places in this list, from 0.", value: counters(&p.Metrics)},
 		}
 	}).then(func(a at) {
+		if p.KV != nil && p.JS+p.Py != "" {
+			a.fail(conflict, "leave kv out, or write the plugin in another language", "a script has no kv_get")
+		}
 		if p.Signer != "" && p.JS+p.Py != "" {
 			a.fail(conflict, "pin it with sha256 instead", "a script is not signed")
 		}
@@ -267,6 +272,53 @@ func capabilities(to *[]string) value {
 	return list(func() value {
 		c := ""
 		return word(&c, "clock").then(func(at) { *to = append(*to, c) })
+	})
+}
+
+// kv is what a plugin may read. Its store is always named: state and what others write are seldom in the same.
+func (b *builder) kv(to **KV) value {
+	k := &KV{}
+	return object(func() settings {
+		return settings{
+			{name: "store", doc: "The Redis to read, by its name in resources.redis. It may be a replica, and evict: nothing is written to it.", need: "add store: NAME, one of resources.redis", value: reference(&k.Store, "redis", b.cfg.Redis)},
+			{name: "prefix", doc: "What every key begins with; the plugin names the rest, and reaches nothing else.", need: `add prefix: "user:", what the keys begin with`, value: keyPrefix(&k.Prefix)},
+			{name: "prefetch", doc: "What a record will be looked up by. The keys of a batch are then read at once, and not in a round trip each.", value: field(&k.Prefetch)},
+		}
+	}).then(func(at) { *to = k })
+}
+
+const maxPrefix = 256
+
+// keyPrefix keeps plugins out of what the steps remember.
+func keyPrefix(to *string) value {
+	return text(to).then(func(a at) {
+		switch {
+		case *to == "" || len(*to) > maxPrefix:
+			a.fail(outOfRange, `write "user:", what the keys begin with`, "a prefix has 1 to %d bytes, not %d", maxPrefix, len(*to))
+		case strings.HasPrefix(*to, "{sp:") || strings.HasPrefix(*to, "sp:"):
+			a.fail(conflict, "use another prefix", "under %q lies the state of steps", *to)
+		}
+	})
+}
+
+const maxCounters = 100
+
+var counterRE = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+
+func counters(to *[]string) value {
+	return list(func() value {
+		return special("name", "paid_orders", "", counterRE.String(), func(a at) {
+			name := a.text()
+			switch {
+			case !counterRE.MatchString(name):
+				a.fail(wrongKind, "use lower-case letters, digits and '_', at most 63, a letter first", "%q is no name of a counter", name)
+			case slices.Contains(*to, name):
+				a.fail(twice, "", "the counter is there twice")
+			case len(*to) == maxCounters:
+				a.fail(tooLarge, "", "there are more than %d counters", maxCounters)
+			}
+			*to = append(*to, name)
+		})
 	})
 }
 

@@ -65,6 +65,15 @@ type Plugin struct {
 	Engine Engine // of a script in Python
 
 	Capabilities []string // what it is given of the world: clock
+	KV           *KV      // what it may read; nil: nothing
+	Metrics      []string // names of its counters, by the numbers that it knows them by
+}
+
+// KV is what a plugin may read: the strings of a Redis under a prefix.
+type KV struct {
+	Store    *Redis
+	Prefix   string
+	Prefetch string // a path: what a record will be looked up by; "": not known beforehand
 }
 
 // Engine is a module that runs scripts, by its digest: it is not ours.

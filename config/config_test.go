@@ -98,6 +98,14 @@ var mistakes = []struct {
 	{"- dedup: { key: $.id, window: 24h }", "- transform: { py: x.py }", "engine is missing: a Python is not carried (add engine: { wasm: python.wasm, sha256: … }", true},
 	{"- dedup: { key: $.id, window: 24h }", "- transform: { py: x.py, engine: { wasm: p.wasm } }", "sha256 is missing (add sha256: what sha256sum prints for the file)", false},
 	{"- dedup: { key: $.id, window: 24h }", "- transform: { js: x.js, engine: { wasm: p.wasm, sha256: " + strings.Repeat("0", 64) + " } }", "only a script in Python names its engine", true},
+	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, kv: { prefix: "user:" } } }` + "\npipelines:\n  accept:", `store is missing (add store: NAME, one of resources.redis)`, false},
+	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, kv: { store: stat, prefix: "user:" } } }` + "\npipelines:\n  accept:", `there is no redis named "stat" (did you mean "state"?)`, true},
+	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, kv: { store: state, prefix: "" } } }` + "\npipelines:\n  accept:", `a prefix has 1 to 256 bytes, not 0`, true},
+	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, kv: { store: state, prefix: "{sp:" } } }` + "\npipelines:\n  accept:", `under "{sp:" lies the state of steps`, true},
+	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, kv: { store: state, prefix: "u:", prefetch: id } } }` + "\npipelines:\n  accept:", `write $.id for a field of the value`, true},
+	{"pipelines:\n  accept:", `  plugins: { p: { js: p.js, kv: { store: state, prefix: "u:" } } }` + "\npipelines:\n  accept:", `a script has no kv_get`, true},
+	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, metrics: [a, a] } }` + "\npipelines:\n  accept:", `the counter is there twice`, true},
+	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, metrics: [A-b] } }` + "\npipelines:\n  accept:", `"A-b" is no name of a counter`, false},
 	{"[\"127.0.0.1:6379\"]", "[]", "the list is empty (name at least one host:port)", true},
 }
 

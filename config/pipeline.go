@@ -188,6 +188,7 @@ func (r *pipelineReader) check(a at) {
 		return
 	}
 	r.checkSteps()
+	r.warnUnrepeatable()
 	r.checkBytes()
 	if r.where.node == nil {
 		return

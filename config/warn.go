@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -18,6 +19,7 @@ const (
 	plaintext      code = "plaintext"       // a connection beyond this host without TLS
 	anyCertificate code = "any-certificate" // certificates are not checked
 	openAdmin      code = "open-admin"      // the endpoint is open to others without a token
+	unrepeatable   code = "unrepeatable"    // state rests on what the log does not hold
 )
 
 func (a at) warn(c code, hint, format string, args ...any) {
@@ -89,6 +91,30 @@ func (a at) warnPlaintext(what string, addresses []string, tls *TLS) {
 		if host, _, _ := cutPort(address); !loopback(host) {
 			a.warn(plaintext, "set tls: true, or a ca_file", "%s at %s is reached without TLS", what, address)
 			return
+		}
+	}
+}
+
+// warnUnrepeatable warns of plugins before dedup and reorder that answer by more than the log holds: what these remember is
+// derived again by running them.
+func (r *pipelineReader) warnUnrepeatable() {
+	last := 0
+	for i := range r.p.Steps {
+		if s := &r.p.Steps[i]; s.Dedup != nil || s.Reorder != nil {
+			last = i
+		}
+	}
+	for i := range r.p.Steps[:last] {
+		u, by := r.p.Steps[i].plugin(), ""
+		switch {
+		case u == nil || u.Plugin == nil:
+		case u.Plugin.KV != nil:
+			by = "kv"
+		case slices.Contains(u.Plugin.Capabilities, "clock"):
+			by = "the clock"
+		}
+		if by != "" {
+			r.steps[i].warn(unrepeatable, "put it behind dedup and reorder", "the plugin may answer by %s: if the state of a step behind it is lost and derived again, it may come out otherwise", by)
 		}
 	}
 }

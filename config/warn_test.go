@@ -174,3 +174,34 @@ func TestOnlySecretsAreMasked(t *testing.T) {
 		}
 	}
 }
+
+func TestStateThatRestsOnMoreThanTheLogIsWarnedOf(t *testing.T) {
+	for steps, want := range map[string]string{
+		"[ { transform: { plugin: reads } }, { dedup: { key: $.id } } ]":                                 "steps[0]: the plugin may answer by kv",
+		"[ { filter: { plugin: late } }, { reorder: { key: $.k, sequence: $.s, first: 0 } } ]":           "steps[0]: the plugin may answer by the clock",
+		"[ { dedup: { key: $.id } }, { transform: { plugin: reads } }, { filter: value.good } ]":         "",
+		"[ { transform: { plugin: plain } }, { dedup: { key: $.id } } ]":                                 "",
+		"[ { transform: { plugin: reads } }, { route: [ { when: 'true', to: o }, { otherwise: o } ] } ]": "",
+	} {
+		cfg, err := load(t, `version: 1
+resources:
+  redis: { state: { addrs: ["localhost:1"] } }
+  plugins:
+    plain: { wasm: a.wasm }
+    late: { wasm: a.wasm, capabilities: [clock] }
+    reads: { wasm: a.wasm, kv: { store: state, prefix: "u:" } }
+pipelines: { p: { source: { topics: [t] }, steps: `+steps+`, sinks: { o: { topic: o } } } }
+`, nil)
+		if err != nil {
+			t.Errorf("%s: %v", steps, err)
+			continue
+		}
+		got := cfg.Warnings.Error()
+		if len(cfg.Warnings) == 0 {
+			got = ""
+		}
+		if len(cfg.Warnings) > 1 || (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: warnings are %q", steps, got)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync/atomic"
 
 	"github.com/streamproc/streamproc/config"
@@ -50,6 +51,7 @@ type builder struct {
 	engine  *runtime.Runtime
 	pool    *pool
 	stores  map[*config.Redis]*store
+	lookups map[*config.KV]lookup
 	plugins map[*config.PluginUse]*runtime.Plugin
 	numbers map[*config.Sink]stream.Sink
 	names   map[*config.PluginUse]string      // of the steps that use them
@@ -150,6 +152,11 @@ func (b *builder) ready(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, l := range b.lookups {
+		if err := l.Ping(ctx); err != nil {
+			return err
+		}
+	}
 	for _, p := range b.plugins {
 		if err := p.Ready(); err != nil {
 			return err
@@ -243,7 +250,10 @@ func (b *builder) loadSteps(ctx context.Context, steps []config.Step) error {
 func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse) error {
 	c := use.Plugin
 	s := runtime.Source{Name: c.Name, SHA256: c.SHA256, Config: use.Config, Topics: b.cfg.Source.Topics, ABI: c.ABI,
-		Limits: limitsOf(c.Limits), Capabilities: c.Capabilities, LookBack: use.LookBack, Logger: b.log}
+		Limits: limitsOf(c.Limits), Capabilities: c.Capabilities, LookBack: use.LookBack, Logger: b.log, Metrics: c.Metrics}
+	if err := b.lookup(&s, c.KV); err != nil {
+		return fmt.Errorf("step %s: plugin %s: %w", step, c.Name, err)
+	}
 	for _, sink := range use.Outputs {
 		s.Outputs = append(s.Outputs, runtime.Output{Name: sink.Name, Sink: b.numbers[sink]})
 	}
@@ -253,6 +263,9 @@ func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse
 	p, err := b.engine.Load(ctx, s)
 	if err != nil {
 		return fmt.Errorf("step %s: %w", step, err)
+	}
+	if c.KV != nil && !strings.HasPrefix(p.ABI(), "sp1") {
+		return errors.Join(fmt.Errorf("step %s: plugin %s is for %s, which has no kv_get: leave kv out", step, c.Name, p.ABI()), p.Close(ctx))
 	}
 	b.plugins[use], b.names[use], b.trials[step] = p, step, &atomic.Pointer[trial]{}
 	return nil

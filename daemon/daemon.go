@@ -108,7 +108,8 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) (built []*builder
 		if len(d.options.Only) > 0 && !slices.Contains(d.options.Only, p.Name) && !slices.Contains(d.options.Only, p.Of) {
 			continue
 		}
-		b := &builder{cfg: p, options: d.options, log: d.log.With("pipeline", p.Name), metrics: d.metrics, engine: d.engine, pool: d.pool, stores: map[*config.Redis]*store{},
+		b := &builder{cfg: p, options: d.options, log: d.log.With("pipeline", p.Name), metrics: d.metrics, engine: d.engine, pool: d.pool,
+			stores: map[*config.Redis]*store{}, lookups: map[*config.KV]lookup{},
 			plugins: map[*config.PluginUse]*runtime.Plugin{}, numbers: map[*config.Sink]stream.Sink{}, names: map[*config.PluginUse]string{}, trials: map[string]*atomic.Pointer[trial]{}}
 		if err := b.load(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("pipeline %s: %w", p.Name, err), closeAll(ctx, built))

@@ -145,7 +145,7 @@ func (r *rig) status(name string) Status {
 }
 
 const everyStep = `version: 1
-resources: { plugins: { guard: { wasm: "${FAULTY}" } } }
+resources: { plugins: { guard: { wasm: "${FAULTY}", metrics: [seen] } } }
 pipelines:
   all:
     commit_interval: 50ms

@@ -129,7 +129,7 @@ type Finding struct {
 
 // Check asks every dependency whether the pipelines could run. Each error is a sentence with its remedy.
 func (d *Daemon) Check(ctx context.Context) (findings []Finding, found []error) {
-	stores := map[*store]bool{}
+	stores, lookups := map[*store]bool{}, map[lookup]bool{}
 	for _, r := range d.running() {
 		report := r.check(ctx)
 		f := Finding{Pipeline: r.cfg.Name, Delivery: "at_least_once", Warnings: report.Warnings}
@@ -139,6 +139,9 @@ func (d *Daemon) Check(ctx context.Context) (findings []Finding, found []error) 
 		built := r.built.Load()
 		for _, store := range built.stores {
 			stores[store] = true
+		}
+		for _, l := range built.lookups {
+			lookups[l] = true
 		}
 		warnings, err := built.inspect(ctx)
 		f.Warnings = append(f.Warnings, warnings...)
@@ -153,6 +156,11 @@ func (d *Daemon) Check(ctx context.Context) (findings []Finding, found []error) 
 	for store := range stores {
 		if err := store.Ping(ctx); err != nil {
 			found = append(found, fmt.Errorf("redis %s at %v: %w", store.cfg.Name, store.cfg.Addrs, err))
+		}
+	}
+	for l := range lookups {
+		if err := l.Ping(ctx); err != nil {
+			found = append(found, fmt.Errorf("redis %s at %v, which plugins read: %w", l.store.cfg.Name, l.store.cfg.Addrs, err))
 		}
 	}
 	return findings, found

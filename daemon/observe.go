@@ -128,10 +128,14 @@ func (o *observer) reorder(step string) reorder.Events {
 func (o *observer) guest(step string, p *runtime.Plugin) (events runtime.Events, ended func()) {
 	m := o.metrics.Plugin(step, p.Name(), p.Digest())
 	m.Instances(1)
+	for _, name := range p.Metrics() {
+		m.Count(name, 0)
+	}
 	var memory int64
 	events = runtime.Events{
-		Trap: func(r stream.Reason) { m.Trap(string(r)) },
-		Fuel: m.Fuel,
+		Trap:   func(r stream.Reason) { m.Trap(string(r)) },
+		Fuel:   m.Fuel,
+		Metric: m.Count,
 		Broken: func(pause time.Duration, last *stream.Cause) {
 			o.log.Warn("plugin is held to be broken and pauses", "step", step, "plugin", p.Name(), "pause", pause, "reason", string(last.Reason), "error", last.Message)
 		},

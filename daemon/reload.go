@@ -111,14 +111,7 @@ func (d *Daemon) forget(ctx context.Context, built, was []*builder) error {
 	return errors.Join(errs...)
 }
 
-func (b *builder) uses(s *store) bool {
-	for _, used := range b.stores {
-		if used == s {
-			return true
-		}
-	}
-	return false
-}
+func (b *builder) uses(s *store) bool { return slices.Contains(b.redis(), s) }
 
 // plan finds what is to be done with each pipeline, in the order of the new configuration; those that are gone come last.
 func (d *Daemon) plan(built []*builder) (moves []*move) {

@@ -77,7 +77,7 @@ func (r *running) status(now time.Time) Status {
 		s.Checks["plugins"] = "ok"
 	}
 	s.Checks["kafka"] = r.kafka.sentence(now)
-	for _, store := range built.stores {
+	for _, store := range built.redis() {
 		if s.Checks["redis"] == "" || s.Checks["redis"] == "ok" {
 			s.Checks["redis"] = store.pulse.sentence(now)
 		}

@@ -91,6 +91,11 @@ func filesOf(p *config.Pipeline) string {
 	for _, r := range storesOf(p) {
 		list = append(list, r.TLS)
 	}
+	for _, use := range usesOf(p.Steps) {
+		if use.Plugin.KV != nil {
+			list = append(list, use.Plugin.KV.Store.TLS)
+		}
+	}
 	return digestOf(list...)
 }
 

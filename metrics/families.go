@@ -73,6 +73,7 @@ var sections = []section{
 		{"plugin_instances", gauge, aPlugin, "Instances alive: one for each worker.", nil},
 		{"plugin_memory_bytes", gauge, aPlugin, "Linear memory of these instances.", nil},
 		{"plugin_fuel_total", counter, aPlugin, "Fuel that calls have spent; a unit is about a simple instruction. Divided by step_records_in_total it is the fuel per record.", nil},
+		{"plugin_counts_total", counter, []string{"pipeline", "step", "plugin", "metric"}, "What plugins count themselves, by the names in `metrics` of the plugin. Records that are read again, or handed over again, are counted again.", nil},
 		{"plugin_traps_total", counter, []string{"pipeline", "step", "plugin", "reason"}, "Calls that failed and cost the instance: trap, fuel, depth, contract, limit, and error where a script threw.", nil},
 	}},
 	{"State: dedup, reorder and Redis", []family{

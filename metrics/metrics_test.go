@@ -54,6 +54,8 @@ func everything(r *Registry) {
 	g.Instances(2)
 	g.Memory(1 << 20)
 	g.Trap("trap")
+	g.Count("seen", 2)
+	g.Count("seen", -1)
 	r.Store("redis").Request("append", time.Millisecond, "timeout")
 }
 
@@ -82,6 +84,7 @@ func TestWhatIsReportedIsServed(t *testing.T) {
 		`step_duration_seconds_count{pipeline="p",step="s"} 1`, `dead_letters_total{pipeline="p",reason="trap",step="s"} 1`,
 		`dedup_claims_total{pipeline="p",result="duplicate",step="d"} 1`, `reorder_gaps_total{action="forced",pipeline="p",step="r"} 1`,
 		`reorder_oldest_held_seconds{pipeline="p",step="r"} 3`, `plugin_instances{pipeline="p",plugin="plug",step="s"} 2`,
+		`plugin_counts_total{metric="seen",pipeline="p",plugin="plug",step="s"} 2`,
 		`plugin_memory_bytes{pipeline="p",plugin="plug",step="s"} 1.048576e+06`, `plugin_info{pipeline="p",plugin="plug",sha256="abc",step="s"} 1`,
 		`redis_errors_total{kind="timeout",store="redis"} 1`, `kafka_errors_total{kind="connect",pipeline="p"} 1`,
 	} {

@@ -176,6 +176,13 @@ func (g *Plugin) Memory(bytes int64) {
 // Fuel is what calls have spent.
 func (g *Plugin) Fuel(units int64) { g.r.count("plugin_fuel_total", float64(units), g.labels...) }
 
+// Count is what the plugin counts itself, under a name of the configuration. It goes up only: what is below 0 is left out.
+func (g *Plugin) Count(name string, delta int64) {
+	if delta >= 0 {
+		g.r.count("plugin_counts_total", float64(delta), append(g.labels[:len(g.labels):len(g.labels)], name)...)
+	}
+}
+
 // Trap tells that a call has cost an instance.
 func (g *Plugin) Trap(reason string) {
 	g.r.count("plugin_traps_total", 1, append(g.labels[:len(g.labels):len(g.labels)], reason)...)

@@ -69,6 +69,9 @@ func (g *Guest) run(ctx context.Context, b *stream.Batch, lo, hi int) error {
 	}
 	clear(g.outs[mark:])
 	g.outs = g.outs[:mark]
+	if g.kv.err != nil {
+		return g.unanswered(ctx)
+	}
 	wasFresh := g.fresh
 	if err := g.renew(ctx, f); err != nil {
 		return err
@@ -107,6 +110,9 @@ func (g *Guest) judge(ctx context.Context, b *stream.Batch, i int, f *fault, was
 				g.events.Innocent()
 			}
 			return nil
+		}
+		if g.kv.err != nil {
+			return g.unanswered(ctx)
 		}
 		f = again
 		if err := g.renew(ctx, f); err != nil {

@@ -43,6 +43,7 @@ type Guest struct {
 	random, logged       int
 	reasons              map[int32]string
 	words                []string // first lines written to file 2
+	kv                   lookups
 
 	// of the current batch; kept for the next
 	todo     []int    // indices of the records to hand over
@@ -101,6 +102,9 @@ func (g *Guest) Process(ctx context.Context, b *stream.Batch) error {
 		}
 	}
 	g.gather(b)
+	if err := g.prefetch(ctx, b); err != nil {
+		return err
+	}
 	for lo := 0; lo < len(g.todo); {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -196,6 +200,7 @@ func (g *Guest) end(ctx context.Context) error {
 func (g *Guest) begin(n int) {
 	g.calling = n
 	g.hostCalls, g.wasiCalls, g.random, g.logged = 0, 0, 0, 0
+	g.kv.gets = 0
 	clear(g.reasons)
 }
 

@@ -24,6 +24,7 @@ var hostFunctions = append([]hostFunction{
 	{"sp1", "error", sig("iii:"), hostError},
 	{"sp1", "metric_add", sig("iI:"), hostMetricAdd},
 	{"sp1", "now_ms", sig(":I"), hostNow},
+	{"sp1", kvGet, sig("iiii:i"), hostKVGet},
 	{"env", "abort", sig("iiii:"), hostAbort},
 }, wasiFunctions...)
 

@@ -30,8 +30,10 @@ type Source struct {
 	Dialect Dialect      // what the module speaks; nil: what its imports and exports say
 	ABI     string       // name of the dialect, where the module could be of several
 
-	LookBack     int64    // how many offsets its answer may rest on besides the record's own, and how far back it is given records again; 0: none
-	Capabilities []string // what the guest is given of the world; "clock" is all there is
+	LookBack     int64                                      // how many offsets its answer may rest on besides the record's own, and how far back it is given records again; 0: none
+	Capabilities []string                                   // what the guest is given of the world; "clock" is all there is
+	Lookups      Lookups                                    // what the guest may read by kv_get; nil: nothing
+	Prefetch     func(*stream.Record) (key []byte, ok bool) // names a key that the guest will ask for, for each record; nil: none
 }
 
 // Output is a named output and the sink that it leads to.
@@ -57,6 +59,9 @@ type Plugin struct {
 	breaker breaker
 	next    atomic.Pointer[Plugin] // has taken the place of this one
 	clock   bool                   // the guest sees the time of the clock on the wall
+	lookups Lookups
+
+	prefetch func(*stream.Record) ([]byte, bool)
 
 	userConfig json.RawMessage
 	topicNames []string
@@ -77,7 +82,8 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 	}
 	digest := sha256.Sum256(s.Bytes)
 	p := &Plugin{rt: rt, log: cmp.Or(s.Logger, rt.log), name: s.Name, digest: hex.EncodeToString(digest[:]), limits: limits, outputs: s.Outputs, metrics: s.Metrics,
-		userConfig: s.Config, topicNames: s.Topics, breaker: breaker{limit: limits.Traps}}
+		userConfig: s.Config, topicNames: s.Topics, breaker: breaker{limit: limits.Traps},
+		lookups: s.Lookups, prefetch: s.Prefetch}
 	if d, ok := s.Dialect.(interface{ Digest() string }); ok {
 		p.digest = d.Digest() // what the user wrote is more telling than the engine that runs it
 	}
@@ -98,6 +104,9 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
 	}
 	if err := p.identify(m, s); err != nil {
+		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
+	}
+	if err := p.checkLookups(m); err != nil {
 		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, err)
 	}
 	if p.config, err = configFor(s); err != nil {
@@ -173,6 +182,9 @@ func (p *Plugin) ABI() string {
 	}
 	return "sp1 (" + string(p.form) + ")"
 }
+
+// Metrics are the names of the counters of sp1.metric_add.
+func (p *Plugin) Metrics() []string { return p.metrics }
 
 // Fuel returns how many units one record may spend.
 func (p *Plugin) Fuel() int64 { return p.limits.Fuel }

@@ -52,6 +52,9 @@ func Open(ctx context.Context, file string, o Options) (_ *Plugin, err error) {
 		return nil, err
 	}
 	p.Module = source.Bytes
+	if source.Lookups, err = shelfBeside(file); err != nil {
+		return nil, err
+	}
 	if p.runtime, err = runtime.New(ctx, runtime.Options{CacheDir: o.CacheDir, Compiler: o.Compiler, Logger: o.Logger, Dialects: o.Dialects}); err != nil {
 		return nil, err
 	}

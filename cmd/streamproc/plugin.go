@@ -23,7 +23,7 @@ func pluginCommand() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(pluginNewCommand(), pluginDevCommand(), pluginBuildCommand(), pluginInspectCommand(), pluginCheckCommand(), pluginTestCommand(), pluginBenchCommand(),
-		pluginKeyCommand(), pluginSignCommand(), pluginVerifyCommand(), pluginPushCommand(), pluginPullCommand())
+		pluginKeyCommand(), pluginSignCommand(), pluginVerifyCommand(), pluginPushCommand(), pluginPullCommand(), pluginResolveCommand())
 	return cmd
 }
 

@@ -148,6 +148,22 @@ Logins are those of docker login and its like.`,
 	}
 }
 
+func pluginResolveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "resolve HOST/NAME:TAG",
+		Short: "Print the reference by digest of what a tag names now, which a pipeline names",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ref, err := artifact.Resolve(cmd.Context(), args[0])
+			if err != nil {
+				return &exit{exitFailed, err}
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), ref)
+			return nil
+		},
+	}
+}
+
 func pluginPullCommand() *cobra.Command {
 	var to string
 	cmd := &cobra.Command{

@@ -16,7 +16,8 @@
 #ifdef __wasm__
 #define SP1_EXPORT(n) __attribute__((export_name(#n)))
 #define SP1_IMPORT(n) __attribute__((import_module("sp1"), import_name(#n)))
-#else /* a native build, for tests: they define sp1_log, sp1_error and sp1_now_ms, and find the outputs at sp1_out */
+#else /* a native build, for tests: they define what they use of sp1_log, sp1_error, sp1_now_ms,
+         sp1_metric_add and sp1_kv_get, and find the outputs at sp1_out */
 #include <stdlib.h>
 #define SP1_EXPORT(n)
 #define SP1_IMPORT(n)
@@ -56,6 +57,12 @@ _Static_assert(sizeof(sp1_record) == 48, "descriptor");
 SP1_IMPORT(log) void sp1_log(int32_t level, const char *p, uint32_t n); /* 0 debug, 1 info, 2 warn, 3 error */
 SP1_IMPORT(error) void sp1_error(int32_t index, const char *p, uint32_t n);
 SP1_IMPORT(now_ms) int64_t sp1_now_ms(void); /* the greatest timestamp of the batch */
+SP1_IMPORT(metric_add) void sp1_metric_add(int32_t id, int64_t delta); /* id: position in "metrics" of the start message */
+
+/* The value of a key in the store that the configuration gives (kv): its length, SP1_ABSENT, or SP1_REFUSED outside of a
+ * call for records. A length above cap means that nothing was written: call again with more room. */
+SP1_IMPORT(kv_get) int32_t sp1_kv_get(const char *key, uint32_t n, void *to, uint32_t cap);
+enum { SP1_ABSENT = -1, SP1_REFUSED = -2 };
 
 typedef struct {
   uint8_t *base;         /* the input batch */

@@ -20,11 +20,23 @@ func spLog(level int32, ptr unsafe.Pointer, n uint32)
 //go:wasmimport sp1 now_ms
 func spNow() int64
 
+//go:wasmimport sp1 metric_add
+func spMetricAdd(id int32, delta int64)
+
+//go:wasmimport sp1 kv_get
+func spKVGet(key unsafe.Pointer, n uint32, to unsafe.Pointer, room uint32) int32
+
 func writeLog(level Level, text string) {
 	spLog(int32(level), unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))
 }
 
 func now() int64 { return spNow() }
+
+func count(id int, delta int64) { spMetricAdd(int32(id), delta) }
+
+func lookup(key, to []byte) int32 {
+	return spKVGet(unsafe.Pointer(unsafe.SliceData(key)), uint32(len(key)), unsafe.Pointer(unsafe.SliceData(to)), uint32(len(to)))
+}
 
 func report(i int, text string) {
 	spError(int32(i), unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))

@@ -225,6 +225,37 @@ pub fn now_ms() -> i64 {
     host::now_ms()
 }
 
+/// Adds to a counter: that of place `id` in `metrics` of the start message, from 0. What is below 0 is left out, and so is
+/// a counter that there is not. Native builds count nothing.
+pub fn metric_add(id: u32, delta: i64) {
+    host::metric_add(id as i32, delta)
+}
+
+/// The value of a key in the store that the configuration gives the plugin (`kv`); `None` if there is none. Within a batch a
+/// key has one value. A store that does not answer is no matter of the plugin: the batch comes again. It is for the function
+/// that is called for records, and panics elsewhere; native builds find nothing.
+pub fn kv_get(key: &[u8]) -> Option<Vec<u8>> {
+    let mut value = vec![0; FIRST_VALUE];
+    let mut n = host::kv_get(key, &mut value);
+    if n > value.len() as i32 {
+        value.resize(n as usize, 0);
+        n = host::kv_get(key, &mut value);
+    }
+    match n {
+        ABSENT => None,
+        REFUSED => panic!("kv_get outside of a call for records"),
+        n => {
+            value.truncate(n as usize);
+            Some(value)
+        }
+    }
+}
+
+/// How large most values are at most; a larger one takes a second call.
+const FIRST_VALUE: usize = 1 << 10;
+const ABSENT: i32 = -1;
+const REFUSED: i32 = -2;
+
 #[cfg(target_arch = "wasm32")]
 mod host {
     #[link(wasm_import_module = "sp1")]
@@ -235,6 +266,10 @@ mod host {
         fn sp1_log(level: i32, ptr: *const u8, len: u32);
         #[link_name = "now_ms"]
         fn sp1_now_ms() -> i64;
+        #[link_name = "metric_add"]
+        fn sp1_metric_add(id: i32, delta: i64);
+        #[link_name = "kv_get"]
+        fn sp1_kv_get(key: *const u8, len: u32, to: *mut u8, room: u32) -> i32;
     }
     pub fn error(index: i32, text: &str) {
         unsafe { sp1_error(index, text.as_ptr(), text.len() as u32) }
@@ -245,6 +280,12 @@ mod host {
     pub fn now_ms() -> i64 {
         unsafe { sp1_now_ms() }
     }
+    pub fn metric_add(id: i32, delta: i64) {
+        unsafe { sp1_metric_add(id, delta) }
+    }
+    pub fn kv_get(key: &[u8], to: &mut [u8]) -> i32 {
+        unsafe { sp1_kv_get(key.as_ptr(), key.len() as u32, to.as_mut_ptr(), to.len() as u32) }
+    }
 }
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -253,6 +294,10 @@ mod host {
     pub fn log(_: i32, _: &str) {}
     pub fn now_ms() -> i64 {
         0
+    }
+    pub fn metric_add(_: i32, _: i64) {}
+    pub fn kv_get(_: &[u8], _: &mut [u8]) -> i32 {
+        super::ABSENT
     }
 }
 
