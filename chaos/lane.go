@@ -259,8 +259,11 @@ func (l *lane) lag(ctx context.Context, admin *kadm.Client) (n int64, err error)
 	if err == nil {
 		err = lags.Error()
 	}
-	if err != nil || len(ours) == 0 {
+	switch {
+	case err != nil:
 		return 0, fmt.Errorf("asking for the lag of %s, groups %v: %w", l.name, ours, err)
+	case len(ours) == 0:
+		return 0, fmt.Errorf("asking for the lag of %s: it has no group", l.name)
 	}
 	lags.Each(func(g kadm.DescribedGroupLag) { n += g.Lag.Total() })
 	return n, nil
