@@ -24,7 +24,7 @@ const (
 	kvGetsPerRecord = 32       // a call of n records may ask n times as often: what the store is slow at, the group waits for
 	kvHeldKeys      = 10_000   // answers that are kept for the rest of a batch; more, and they are asked for again
 	kvHeldBytes     = 16 << 20 // the same, of their keys and values
-	kvAtOnce        = 256      // keys of one round trip
+	kvAtOnce        = 256      // keys of one round trip: at most 64 MiB of values are on their way to a worker
 	kvShownBytes    = 64       // of a key that is too long
 )
 
