@@ -15,7 +15,8 @@ const leaveAfter = abortPatience + time.Second/2
 
 // Close implements pipeline.Client: it leaves the group, so that the partitions move on at once. franz-go's close waits
 // for a JoinGroup in flight, and told to leave it would join again; so past leaveAfter it is cut off, and its member taken out of
-// the group by a connection of its own. Past closeWait that goes on by itself, for a bounded time: the coordinator may be away.
+// the group by a connection of its own. Past closeWait that goes on by itself, for a session at most: the coordinator may be away,
+// and after a session it has missed the member by itself.
 func (c *Client) Close() {
 	c.closeOnce.Do(func() { close(c.closed) })
 	done := make(chan struct{})
@@ -61,7 +62,7 @@ func (c *Client) leave(member string) error {
 	if member == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), retryPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), c.group.SessionTimeout)
 	defer cancel()
 	cl, err := kgo.NewClient(append(c.cluster.options(c.log), c.cluster.patientDialer())...)
 	if err != nil {
