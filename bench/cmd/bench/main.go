@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -35,7 +36,12 @@ func run() error {
 	flag.IntVar(&o.Reps, "reps", 0, "runs of each program that count (default 3)")
 	flag.StringVar(&o.Binary, "binary", "", "the streamproc to measure; built without it")
 	flag.StringVar(&o.Plugin, "plugin", "", "the plugin of q1 (default "+bench.DefaultPlugin+")")
+	neighbours := flag.Bool("neighbours", false, "instead: what a hostile plugin does to the latency of another pipeline in its process, some five minutes")
 	flag.Parse()
+	if *neighbours {
+		all, err := bench.Neighbours(ctx, o)
+		return errors.Join(bench.NeighboursText(os.Stdout, all), err)
+	}
 	o.Scenarios = strings.Split(*scenarios, ",")
 	report, err := bench.Run(ctx, o)
 	if err != nil {
