@@ -129,6 +129,6 @@ func TestTheStoreIsRidOfForgottenKeys(t *testing.T) {
 func TestAKeyMayNotBeForgottenWhileItIsWaitedFor(t *testing.T) {
 	_, err := reorder.NewSequence(reorder.Config{Name: "r", Key: keyOf, Sequence: sequenceOf, MaxWait: time.Hour, ForgetAfter: time.Minute})
 	if err == nil || !strings.Contains(err.Error(), "forget_after") {
-		t.Errorf("error is %v", err)
+		t.Errorf("got %v, want one about forget_after", err)
 	}
 }

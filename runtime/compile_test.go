@@ -95,7 +95,7 @@ func TestACacheThatTakesNothingIsNotTheModulesFault(t *testing.T) {
 	}
 	_, err := rt.Load(t.Context(), Source{Name: "p", Bytes: wasmOf(t, "cursor")})
 	if err == nil || !strings.Contains(err.Error(), "the plugin cache "+dir) || !strings.Contains(err.Error(), "XDG_CACHE_HOME") {
-		t.Errorf("error is %v", err)
+		t.Errorf("got %v, want one that names the folder and the remedy", err)
 	}
 }
 

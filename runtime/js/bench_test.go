@@ -5,18 +5,8 @@ import (
 	"testing"
 
 	"github.com/streamproc/streamproc/bench/bid"
-	"github.com/streamproc/streamproc/stream"
-	"golang.org/x/sys/unix"
+	"github.com/streamproc/streamproc/internal/guesttest"
 )
-
-// cpu is what this process has used, in nanoseconds: the machine of a bench is seldom its own.
-func cpu() int64 {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return unix.TimevalToNsec(u.Utime) + unix.TimevalToNsec(u.Stime)
-}
 
 // BenchmarkQ1 is NEXMark's query 1 as a script, by the number of records in a batch.
 func BenchmarkQ1(b *testing.B) {
@@ -36,16 +26,5 @@ func q1(b *testing.B, script string, n int) {
 	for i := range values {
 		values[i] = bid.Append(nil, int64(i))
 	}
-	batch, records, start := &stream.Batch{}, 0, cpu()
-	for b.Loop() {
-		records += n
-		batch.Reset()
-		for i, v := range values {
-			batch.Records = append(batch.Records, stream.Record{Key: []byte("1327"), Value: v, Timestamp: int64(i)})
-		}
-		if err := g.Process(b.Context(), batch); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(cpu()-start)/float64(records), "cpu-ns/record")
+	guesttest.CPU(b, g, values)
 }

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamproc/streamproc/internal/guesttest"
 	"github.com/streamproc/streamproc/runtime"
-	"github.com/streamproc/streamproc/stream"
 )
 
 // rig is one runtime for a test, and the folder of its scripts.
@@ -100,45 +100,6 @@ func (r *rig) guest(text string, settings ...setting) *runtime.Guest {
 	return g
 }
 
-func batchOf(values ...string) *stream.Batch {
-	b := &stream.Batch{}
-	for i, v := range values {
-		b.Records = append(b.Records, stream.Record{Key: []byte(fmt.Sprint("k", i)), Value: []byte(v), Timestamp: 1000 + int64(i),
-			Headers: []stream.Header{{Key: "h", Value: []byte("x")}, {Key: "n"}},
-			Origin:  stream.Coordinate{Partition: stream.Partition{Topic: "t", ID: 2}, Offset: int64(i)}})
-	}
-	return b
-}
-
-// outcome writes one line per record: its value, its fate, or ! with reason and message.
-func outcome(t testing.TB, g *runtime.Guest, b *stream.Batch) string {
-	t.Helper()
-	if err := g.Process(t.Context(), b); err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for i := range b.Records {
-		switch r := &b.Records[i]; {
-		case r.Fate == stream.DeadLettered:
-			out = append(out, "!"+string(r.Cause.Reason)+" "+r.Cause.Message)
-		case r.Fate != stream.Flowing:
-			out = append(out, r.Fate.String())
-		case r.Value == nil:
-			out = append(out, "null")
-		default:
-			out = append(out, string(r.Value))
-		}
-	}
-	return strings.Join(out, "\n")
-}
-
-func check(t testing.TB, got string, want ...string) {
-	t.Helper()
-	if w := strings.Join(want, "\n"); got != w {
-		t.Errorf("got\n%s\nwant\n%s", got, w)
-	}
-}
-
 func TestTheEngineIsTheFileThatItsOriginNames(t *testing.T) {
 	digest := fmt.Sprintf("%x", sha256.Sum256(Engine))
 	origin, err := os.ReadFile("engine/ORIGIN.md")
@@ -156,16 +117,16 @@ interface Trade { symbol: string; price: number }
 export function filter(v: Trade): boolean { return v.price > 100 }
 export function map(v: Trade): Trade { return { ...v, symbol: v.symbol.toLowerCase() } }
 `)
-	check(t, outcome(t, g, batchOf(`{"symbol":"ÄBC","price":150.5}`, `{"symbol":"X","price":1}`, "{\n\"symbol\":\"N\",\r\n\"price\": 101}")),
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{"symbol":"ÄBC","price":150.5}`, `{"symbol":"X","price":1}`, "{\n\"symbol\":\"N\",\r\n\"price\": 101}")),
 		`{"symbol":"äbc","price":150.5}`, "filtered", `{"symbol":"n","price":101}`)
 }
 
 func TestUndefinedDropsAndFlatMapMultiplies(t *testing.T) {
 	r := newRig(t)
 	g := r.guest(`export const map = v => v === null ? undefined : v === 0 ? null : v + 1`)
-	check(t, outcome(t, g, batchOf("null", "1", "0")), "filtered", "2", "null")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("null", "1", "0")), "filtered", "2", "null")
 	g = r.guest(`export function flatMap(v) { return v.n === undefined ? undefined : Array.from({length: v.n}, (_, i) => i === 2 ? undefined : i) }`)
-	check(t, outcome(t, g, batchOf(`{"n":2}`, `{"n":0}`, `{}`, `{"n":1}`, `{"n":4}`)), "0", "1", "filtered", "filtered", "0", "0", "1", "3")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{"n":2}`, `{"n":0}`, `{}`, `{"n":1}`, `{"n":4}`)), "0", "1", "filtered", "filtered", "0", "0", "1", "3")
 }
 
 func TestAFilterPassesTheOriginalBytes(t *testing.T) {
@@ -173,14 +134,14 @@ func TestAFilterPassesTheOriginalBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, outcome(t, g, batchOf(`{ "keep" : 1e0 }`, `{"keep":false}`, `{"keep":true,"big":12345678901234567890}`)),
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{ "keep" : 1e0 }`, `{"keep":false}`, `{"keep":true,"big":12345678901234567890}`)),
 		`{ "keep" : 1e0 }`, "filtered", `{"keep":true,"big":12345678901234567890}`)
 }
 
 func TestTombstonesPass(t *testing.T) {
-	b := batchOf("1", "2")
+	b := guesttest.Batch("1", "2")
 	b.Records[0].Value = nil
-	check(t, outcome(t, newRig(t).guest(`export const map = v => -v`), b), "null", "-2")
+	guesttest.Check(t, guesttest.Outcome(t, newRig(t).guest(`export const map = v => -v`), b), "null", "-2")
 }
 
 func TestTheRecordIsThereForThoseWhoAsk(t *testing.T) {
@@ -191,7 +152,7 @@ func TestTheRecordIsThereForThoseWhoAsk(t *testing.T) {
 		`export const map = (...all) => all[1]`,
 		`export function map(v) { return arguments[1] }`,
 	} {
-		check(t, outcome(t, r.guest(script), batchOf("1")),
+		guesttest.Check(t, guesttest.Outcome(t, r.guest(script), guesttest.Batch("1")),
 			`{"key":"k0","headers":{"h":"x","n":null},"timestamp":1000,"topic":"t","partition":2,"offset":0}`)
 	}
 }
@@ -201,7 +162,7 @@ func TestInitGetsTheConfiguration(t *testing.T) {
 export function init(config) { if (!config.least) throw new Error("least is missing"); least = config.least }
 export const filter = v => v >= least`
 	r := newRig(t)
-	check(t, outcome(t, r.guest(script, config(`{"least":5}`)), batchOf("4", "5")), "filtered", "5")
+	guesttest.Check(t, guesttest.Outcome(t, r.guest(script, config(`{"least":5}`)), guesttest.Batch("4", "5")), "filtered", "5")
 	_, err := r.start(script, runtime.Filter)
 	if err == nil || !strings.Contains(err.Error(), "price.ts:2:61: Error: least is missing (in init)") {
 		t.Errorf("without its setting: %v", err)
@@ -211,11 +172,11 @@ export const filter = v => v >= least`
 func TestBytesComeAsTheyAre(t *testing.T) {
 	r := newRig(t)
 	g := r.guest(`export function map(v: Uint8Array) { return v.length === 0 ? "empty" : v.reverse() }`, inBytes)
-	check(t, outcome(t, g, batchOf("ab\xff\n", "", "xyz")), "\n\xffba", "empty", "zyx")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("ab\xff\n", "", "xyz")), "\n\xffba", "empty", "zyx")
 	g = r.guest(`export const flatMap = v => new TextDecoder().decode(v).split(" ").map(w => new TextEncoder().encode(w + "é"))`, inBytes)
-	check(t, outcome(t, g, batchOf("ä ö", "", "\xff")), "äé", "öé", "é", "!error price.ts:1:54: URIError: malformed UTF-8 (in flatMap)")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("ä ö", "", "\xff")), "äé", "öé", "é", "!error price.ts:1:54: URIError: malformed UTF-8 (in flatMap)")
 	g = r.guest(`export const map = v => ({})`, inBytes)
-	check(t, outcome(t, g, batchOf("a")), "!error price.ts: TypeError: with decode: bytes the result must be a Uint8Array or a string")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("a")), "!error price.ts: TypeError: with decode: bytes the result must be a Uint8Array or a string")
 }
 
 func TestAnErrorCostsItsRecordAndSaysWhere(t *testing.T) {
@@ -228,7 +189,7 @@ export function map(v: T) {
   if (v.symbol === "odd") throw "a string"
   return { symbol: lower(v.symbol) }
 }`)
-	check(t, outcome(t, g, batchOf(`{"symbol":"A"}`, `{}`, `{"symbol":"odd"}`, `nonsense`, "\xff", "{\"a\":\"\n\"}", `{"symbol":"B"}`)),
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{"symbol":"A"}`, `{}`, `{"symbol":"odd"}`, `nonsense`, "\xff", "{\"a\":\"\n\"}", `{"symbol":"B"}`)),
 		`{"symbol":"a"}`,
 		`!error lib/lower.ts:3:10: TypeError: cannot read property 'toLowerCase' of undefined (in lower)`,
 		`!error price.ts: a string`,
@@ -250,7 +211,7 @@ func TestAnswersThatAreNoneFailTheirRecord(t *testing.T) {
   }
 }
 function deep() { return deep() + 1 }`)
-	got := outcome(t, g, batchOf("0", "1", "2", "3", "4", "5"))
+	got := guesttest.Outcome(t, g, guesttest.Batch("0", "1", "2", "3", "4", "5"))
 	for i, want := range []string{"map returned a Promise", "no form in JSON", "BigInt", "circular", "Maximum call stack size exceeded", "5"} {
 		if line := strings.Split(got, "\n")[i]; !strings.Contains(line, want) {
 			t.Errorf("%d: %q lacks %q", i, line, want)
@@ -269,7 +230,7 @@ export function map(v) {
   if (v === "catch") for (;;) try { for (;;); } catch (e) {}
   return v
 }`)
-	got := strings.Split(outcome(t, g, batchOf(`1`, `"loop"`, `2`, `"grow"`, `"regex"`, `3`, `"catch"`, `4`, `"fill"`, `"big"`, `5`)), "\n")
+	got := strings.Split(guesttest.Outcome(t, g, guesttest.Batch(`1`, `"loop"`, `2`, `"grow"`, `"regex"`, `3`, `"catch"`, `4`, `"fill"`, `"big"`, `5`)), "\n")
 	for i, want := range []string{"1", "!fuel price.ts was stopped", "2", "!limit price.ts is out of memory", "!fuel", "3", "!fuel", "4", "!fuel price.ts was stopped", "!fuel price.ts was stopped", "5"} {
 		if !strings.HasPrefix(got[i], want) {
 			t.Errorf("%d: %q, want %q", i, got[i], want)
@@ -280,13 +241,13 @@ export function map(v) {
 func TestAnErrorStartsTheScriptAfresh(t *testing.T) {
 	g := newRig(t).guest(`let n = 0
 export function map(v) { n++; if (v === "throw") throw new Error("no"); return n }`)
-	check(t, outcome(t, g, batchOf("0", "0")), "1", "2")
-	outcome(t, g, batchOf(`"throw"`))
-	check(t, outcome(t, g, batchOf("0")), "1")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("0", "0")), "1", "2")
+	guesttest.Outcome(t, g, guesttest.Batch(`"throw"`))
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("0")), "1")
 	for range 200 {
-		outcome(t, g, batchOf(`"throw"`, `0`))
+		guesttest.Outcome(t, g, guesttest.Batch(`"throw"`, `0`))
 	}
-	check(t, outcome(t, g, batchOf("0")), "1")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("0")), "1")
 }
 
 func TestLargeBatchesAnswerInOrder(t *testing.T) {
@@ -295,7 +256,7 @@ func TestLargeBatchesAnswerInOrder(t *testing.T) {
 	for i := range 3000 {
 		values = append(values, fmt.Sprint(i))
 	}
-	b := batchOf(values...)
+	b := guesttest.Batch(values...)
 	if err := g.Process(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +286,7 @@ func TestAStepMustSuitItsScript(t *testing.T) {
 
 func TestConsoleGoesToTheLog(t *testing.T) {
 	r := newRig(t)
-	outcome(t, r.guest(`export function map(v) { console.warn("seen", v, { a: 1 }); return v }`), batchOf("1"))
+	guesttest.Outcome(t, r.guest(`export function map(v) { console.warn("seen", v, { a: 1 }); return v }`), guesttest.Batch("1"))
 	if !strings.Contains(r.log.String(), `level=WARN msg="seen 1 {\"a\":1}" plugin=price step=step`) {
 		t.Errorf("the log is %s", r.log.String())
 	}
@@ -333,7 +294,7 @@ func TestConsoleGoesToTheLog(t *testing.T) {
 
 func TestTheClockIsThatOfTheBatch(t *testing.T) {
 	g := newRig(t).guest(`export const map = v => Math.floor(Date.now() / 1000)`)
-	check(t, outcome(t, g, batchOf("0", "0")), "1", "1")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("0", "0")), "1", "1")
 }
 
 func TestSourceErrorsHaveAPlace(t *testing.T) {
@@ -385,10 +346,10 @@ func TestTheDigestIsThatOfTheSource(t *testing.T) {
 
 func TestNumbersAndChanceAreAsTheGuideSays(t *testing.T) {
 	r := newRig(t)
-	check(t, outcome(t, r.guest(`export const map = v => v`), batchOf("12345678901234567890", "1.50")), "12345678901234567000", "1.5")
-	check(t, outcome(t, r.guest(`export const map = v => ({ v: JSON.rawJSON("1.50") })`), batchOf("1")), `{"v":1.50}`)
+	guesttest.Check(t, guesttest.Outcome(t, r.guest(`export const map = v => v`), guesttest.Batch("12345678901234567890", "1.50")), "12345678901234567000", "1.5")
+	guesttest.Check(t, guesttest.Outcome(t, r.guest(`export const map = v => ({ v: JSON.rawJSON("1.50") })`), guesttest.Batch("1")), `{"v":1.50}`)
 	random := `export const map = v => Math.random()`
-	if first, second := outcome(t, r.guest(random), batchOf("1", "2")), outcome(t, r.guest(random), batchOf("1", "2")); first != second {
+	if first, second := guesttest.Outcome(t, r.guest(random), guesttest.Batch("1", "2")), guesttest.Outcome(t, r.guest(random), guesttest.Batch("1", "2")); first != second {
 		t.Errorf("chance is %s, then %s", first, second)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamproc/streamproc/internal/guesttest"
 	"github.com/streamproc/streamproc/pipeline"
 	"github.com/streamproc/streamproc/stream"
 )
@@ -17,7 +18,7 @@ func TestAScriptThatLooksBackIsAFunctionOfTheLog(t *testing.T) {
 		step := &pipeline.LookBack{Rememberer: r.guest(text), Offsets: 10}
 		var got []string
 		for lo := 0; lo < len(values); lo += size {
-			b := batchOf(values...)
+			b := guesttest.Batch(values...)
 			b.Records = b.Records[lo:min(lo+size, len(values))]
 			if err := step.Process(t.Context(), b); err != nil {
 				t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamproc/streamproc/internal/guesttest"
 	"github.com/streamproc/streamproc/internal/python"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/stream"
@@ -92,63 +93,24 @@ func (r *rig) guest(text string, settings ...setting) *runtime.Guest {
 	return g
 }
 
-func batchOf(values ...string) *stream.Batch {
-	b := &stream.Batch{}
-	for i, v := range values {
-		b.Records = append(b.Records, stream.Record{Key: []byte(fmt.Sprint("k", i)), Value: []byte(v), Timestamp: 1000 + int64(i),
-			Headers: []stream.Header{{Key: "h", Value: []byte("x")}, {Key: "n"}},
-			Origin:  stream.Coordinate{Partition: stream.Partition{Topic: "t", ID: 2}, Offset: int64(i)}})
-	}
-	return b
-}
-
-// outcome writes one line per record: its value, its fate, or ! with reason and message.
-func outcome(t testing.TB, g *runtime.Guest, b *stream.Batch) string {
-	t.Helper()
-	if err := g.Process(t.Context(), b); err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for i := range b.Records {
-		switch r := &b.Records[i]; {
-		case r.Fate == stream.DeadLettered:
-			out = append(out, "!"+string(r.Cause.Reason)+" "+r.Cause.Message)
-		case r.Fate != stream.Flowing:
-			out = append(out, r.Fate.String())
-		case r.Value == nil:
-			out = append(out, "null")
-		default:
-			out = append(out, string(r.Value))
-		}
-	}
-	return strings.Join(out, "\n")
-}
-
-func check(t testing.TB, got string, want ...string) {
-	t.Helper()
-	if w := strings.Join(want, "\n"); got != w {
-		t.Errorf("got\n%s\nwant\n%s", got, w)
-	}
-}
-
 func TestAScriptFiltersAndMaps(t *testing.T) {
 	g := newRig(t).guest(`
 def filter(v): return v["price"] > 100
 def map(v): return {**v, "symbol": v["symbol"].lower()}
 `)
-	check(t, outcome(t, g, batchOf(`{"symbol":"ÄBC","price":150.5}`, `{"symbol":"X","price":1}`, " {\n\"symbol\":\"N\",\r\n\"price\": 101}\n")),
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{"symbol":"ÄBC","price":150.5}`, `{"symbol":"X","price":1}`, " {\n\"symbol\":\"N\",\r\n\"price\": 101}\n")),
 		`{"symbol":"äbc","price":150.5}`, "filtered", `{"symbol":"n","price":101}`)
 }
 
 func TestNoneDropsAndFlatMapMultiplies(t *testing.T) {
 	r := newRig(t)
 	g := r.guest(`def map(v): return None if v is None or v == 0 else v + 1`)
-	check(t, outcome(t, g, batchOf("null", "1", "0")), "filtered", "2", "filtered")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("null", "1", "0")), "filtered", "2", "filtered")
 	g = r.guest(`
 def flat_map(v):
     for i in range(v["n"]):
         yield None if i == 2 else i`)
-	check(t, outcome(t, g, batchOf(`{"n":2}`, `{"n":0}`, `{"n":1}`, `{"n":4}`)), "0", "1", "filtered", "0", "0", "1", "3")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{"n":2}`, `{"n":0}`, `{"n":1}`, `{"n":4}`)), "0", "1", "filtered", "0", "0", "1", "3")
 }
 
 func TestAFilterPassesTheOriginalBytes(t *testing.T) {
@@ -156,20 +118,20 @@ func TestAFilterPassesTheOriginalBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, outcome(t, g, batchOf(`{ "keep" : 1e0 }`, `{"keep":false}`, `{"keep":true,"big":12345678901234567890}`)),
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{ "keep" : 1e0 }`, `{"keep":false}`, `{"keep":true,"big":12345678901234567890}`)),
 		`{ "keep" : 1e0 }`, "filtered", `{"keep":true,"big":12345678901234567890}`)
 }
 
 func TestTombstonesPass(t *testing.T) {
-	b := batchOf("1", "2")
+	b := guesttest.Batch("1", "2")
 	b.Records[0].Value = nil
-	check(t, outcome(t, newRig(t).guest(`map = lambda v: -v`), b), "null", "-2")
+	guesttest.Check(t, guesttest.Outcome(t, newRig(t).guest(`map = lambda v: -v`), b), "null", "-2")
 }
 
 func TestTheRecordIsThereForThoseWhoAsk(t *testing.T) {
 	r := newRig(t)
 	for _, script := range []string{`def map(v, rec): return vars(rec)`, `def map(*all): return vars(all[1])`, `def map(v, rec=None): return vars(rec)`} {
-		check(t, outcome(t, r.guest(script), batchOf("1")),
+		guesttest.Check(t, guesttest.Outcome(t, r.guest(script), guesttest.Batch("1")),
 			`{"key":"k0","headers":{"h":"x","n":null},"timestamp":1000,"topic":"t","partition":2,"offset":0}`)
 	}
 }
@@ -182,7 +144,7 @@ def init(config):
 
 def filter(v): return v >= least`
 	r := newRig(t)
-	check(t, outcome(t, r.guest(script, config(`{"least":5}`)), batchOf("4", "5")), "filtered", "5")
+	guesttest.Check(t, guesttest.Outcome(t, r.guest(script, config(`{"least":5}`)), guesttest.Batch("4", "5")), "filtered", "5")
 	_, err := r.start(script, runtime.Filter)
 	if err == nil || !strings.Contains(err.Error(), "price.py:4:13: KeyError: 'least' (in init)") {
 		t.Errorf("without its setting: %v", err)
@@ -192,12 +154,12 @@ def filter(v): return v >= least`
 func TestBytesComeAsTheyAre(t *testing.T) {
 	r := newRig(t)
 	g := r.guest(`def map(v): return "empty" if v == b"" else v[::-1]`, inBytes)
-	check(t, outcome(t, g, batchOf("ab\xff\n", "", "xyz")), "\n\xffba", "empty", "zyx")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("ab\xff\n", "", "xyz")), "\n\xffba", "empty", "zyx")
 	g = r.guest(`def flat_map(v): return [w + "é" for w in v.decode().split(" ")]`, inBytes)
-	check(t, outcome(t, g, batchOf("ä ö", "", "\xff")), "äé", "öé", "é",
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("ä ö", "", "\xff")), "äé", "öé", "é",
 		"!error price.py:1:44: UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte (in flat_map)")
 	g = r.guest(`def map(v): return {}`, inBytes)
-	check(t, outcome(t, g, batchOf("a")), "!error price.py: TypeError: with decode: bytes the result must be bytes or a str")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("a")), "!error price.py: TypeError: with decode: bytes the result must be bytes or a str")
 }
 
 func TestAnErrorCostsItsRecordAndSaysWhere(t *testing.T) {
@@ -212,7 +174,7 @@ class Odd(Exception):
 def map(v):
     if v["symbol"] == "odd": raise Odd()
     return {"symbol": lower(v["symbol"])}`)
-	check(t, outcome(t, g, batchOf(`{"symbol":"A"}`, `{}`, `{"symbol":5}`, `{"symbol":"odd"}`, `nonsense`, "NaN", "1 2", "\xff", "{\"a\":\"\n\"}", `{"symbol":"B"}`)),
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{"symbol":"A"}`, `{}`, `{"symbol":5}`, `{"symbol":"odd"}`, `nonsense`, "NaN", "1 2", "\xff", "{\"a\":\"\n\"}", `{"symbol":"B"}`)),
 		`{"symbol":"a"}`,
 		`!error price.py:8:8: KeyError: 'symbol' (in map)`,
 		`!error lower.py:3:12: AttributeError: 'int' object has no attribute 'lower' (in lower)`,
@@ -239,7 +201,7 @@ def map(v):
     if v == 4: sys.exit(3)
     if v == 5: return "\ud800"
     return v`)
-	got := strings.Split(outcome(t, g, batchOf("0", "1", "2", "3", "4", "5", "6")), "\n")
+	got := strings.Split(guesttest.Outcome(t, g, guesttest.Batch("0", "1", "2", "3", "4", "5", "6")), "\n")
 	for i, want := range []string{"set is not JSON serializable", "not JSON compliant", "RecursionError", "RecursionError", "SystemExit: 3", `"\ud800"`, "6"} {
 		if !strings.Contains(got[i], want) {
 			t.Errorf("%d: %q lacks %q", i, got[i], want)
@@ -258,7 +220,7 @@ def map(v):
     if v == "forge": os.write(1, b"X\0\0\0\0")
     if v == "read": os.read(0, 1)
     return v`)
-	check(t, outcome(t, g, batchOf(`"a"`, `"loop"`, `"b"`, `"grow"`, `"c"`, `"leave"`, `"d"`, `"forge"`, `"read"`, `"e"`)),
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`"a"`, `"loop"`, `"b"`, `"grow"`, `"c"`, `"leave"`, `"d"`, `"forge"`, `"read"`, `"e"`)),
 		`"a"`, "!fuel price.py was stopped: it has spent its fuel of 200000000 units",
 		`"b"`, "!limit price.py is out of memory: the limit memory is 33554432 bytes",
 		`"c"`, "!error price.py ended the engine, with code 3",
@@ -278,17 +240,17 @@ def map(v):
     if v == "raise": raise ValueError
     counter.n += 1
     return counter.n`)
-	check(t, outcome(t, g, batchOf("0", "0")), "1", "2")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("0", "0")), "1", "2")
 	life := g.Lives()
-	check(t, outcome(t, g, batchOf("0")), "3")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("0")), "3")
 	if g.Lives() != life {
 		t.Error("it is said to have lost its memory")
 	}
-	check(t, outcome(t, g, batchOf("0", `"raise"`, "0")), "4", "!error price.py:4:22: ValueError (in map)", "5")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("0", `"raise"`, "0")), "4", "!error price.py:4:22: ValueError (in map)", "5")
 	if g.Lives() == life {
 		t.Error("nothing says that it has lost its memory")
 	}
-	check(t, outcome(t, g, batchOf("0")), "1")
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("0")), "1")
 }
 
 func TestLargeBatchesAnswerInOrder(t *testing.T) {
@@ -297,7 +259,7 @@ func TestLargeBatchesAnswerInOrder(t *testing.T) {
 	for i := range 2000 {
 		values = append(values, fmt.Sprint(i))
 	}
-	b := batchOf(values...)
+	b := guesttest.Batch(values...)
 	if err := g.Process(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +303,7 @@ tries = {
     "environment": lambda: 1 / len(os.environ),
 }
 def map(v): return str(tries[v]())`)
-	got := outcome(t, g, batchOf(`"file"`, `"folder"`, `"write"`, `"network"`, `"environment"`))
+	got := guesttest.Outcome(t, g, guesttest.Batch(`"file"`, `"folder"`, `"write"`, `"network"`, `"environment"`))
 	for i, line := range strings.Split(got, "\n") {
 		if !strings.HasPrefix(line, "!error price.py:") {
 			t.Errorf("%d: %s", i, line)
@@ -351,7 +313,7 @@ def map(v): return str(tries[v]())`)
 
 func TestPrintGoesToTheLog(t *testing.T) {
 	r := newRig(t)
-	outcome(t, r.guest("import sys\ndef map(v):\n  print('seen', v, end=''); print('', v)\n  print('odd', file=sys.stderr)"), batchOf("1"))
+	guesttest.Outcome(t, r.guest("import sys\ndef map(v):\n  print('seen', v, end=''); print('', v)\n  print('odd', file=sys.stderr)"), guesttest.Batch("1"))
 	for _, want := range []string{`level=INFO msg="seen 1 1" plugin=price step=step`, `level=WARN msg=odd plugin=price step=step`} {
 		if !strings.Contains(r.log.String(), want) {
 			t.Errorf("the log lacks %s: %s", want, r.log.String())
@@ -361,11 +323,11 @@ func TestPrintGoesToTheLog(t *testing.T) {
 
 func TestTheClockIsThatOfTheBatchAndNumbersAreExact(t *testing.T) {
 	r := newRig(t)
-	check(t, outcome(t, r.guest("import time, datetime\nmap = lambda v: [int(time.time()), datetime.datetime.now().isoformat()[:19]]"), batchOf("0")),
+	guesttest.Check(t, guesttest.Outcome(t, r.guest("import time, datetime\nmap = lambda v: [int(time.time()), datetime.datetime.now().isoformat()[:19]]"), guesttest.Batch("0")),
 		`[1,"1970-01-01T00:00:01"]`)
-	check(t, outcome(t, r.guest("map = lambda v: v"), batchOf("12345678901234567890", "1.50")), "12345678901234567890", "1.5")
+	guesttest.Check(t, guesttest.Outcome(t, r.guest("map = lambda v: v"), guesttest.Batch("12345678901234567890", "1.50")), "12345678901234567890", "1.5")
 	random := "import random\nmap = lambda v: random.random()"
-	if first, second := outcome(t, r.guest(random), batchOf("1", "2")), outcome(t, r.guest(random), batchOf("1", "2")); first != second {
+	if first, second := guesttest.Outcome(t, r.guest(random), guesttest.Batch("1", "2")), guesttest.Outcome(t, r.guest(random), guesttest.Batch("1", "2")); first != second {
 		t.Errorf("chance is %s, then %s", first, second)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamproc/streamproc/internal/guesttest"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/stream"
 )
@@ -48,30 +49,7 @@ func outcome(t *testing.T, g *runtime.Guest, values ...string) string {
 			b.Records[len(b.Records)-1].Value = nil
 		}
 	}
-	if err := g.Process(t.Context(), b); err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for i := range b.Records {
-		switch r := &b.Records[i]; {
-		case r.Fate == stream.DeadLettered:
-			out = append(out, "!"+string(r.Cause.Reason)+" "+r.Cause.Message)
-		case r.Fate != stream.Flowing:
-			out = append(out, r.Fate.String())
-		case r.Value == nil:
-			out = append(out, "null")
-		default:
-			out = append(out, string(r.Value))
-		}
-	}
-	return strings.Join(out, "\n")
-}
-
-func check(t *testing.T, got string, want ...string) {
-	t.Helper()
-	if w := strings.Join(want, "\n"); got != w {
-		t.Errorf("got\n%s\nwant\n%s", got, w)
-	}
+	return guesttest.Outcome(t, g, b)
 }
 
 func TestACommandAnswersLineByLine(t *testing.T) {
@@ -79,9 +57,9 @@ func TestACommandAnswersLineByLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, outcome(t, g, "a", "drop", "null", "variable", "{\n\"b\":\n1}", "no\nJSON", ""), "A", "filtered", "null", "hi", `{ "B": 1}`,
+	guesttest.Check(t, outcome(t, g, "a", "drop", "null", "variable", "{\n\"b\":\n1}", "no\nJSON", ""), "A", "filtered", "null", "hi", `{ "B": 1}`,
 		"!decode the value holds a line break, and is no JSON in which it would mean nothing", "filtered")
-	check(t, outcome(t, g, "b"), "B")
+	guesttest.Check(t, outcome(t, g, "b"), "B")
 }
 
 func TestACommandThatFailsOnALineCostsItsRecord(t *testing.T) {
@@ -118,8 +96,8 @@ func TestACommandRunsOnceForEachBatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, outcome(t, g, "a", "null", "b"), "2 a", "null", "2 b")
-	check(t, outcome(t, g, "c"), "1 c")
+	guesttest.Check(t, outcome(t, g, "a", "null", "b"), "2 a", "null", "2 b")
+	guesttest.Check(t, outcome(t, g, "c"), "1 c")
 	g, err = start(t, runtime.Source{ABI: "command-batch"})
 	if err != nil {
 		t.Fatal(err)

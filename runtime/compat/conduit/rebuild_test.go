@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"testing"
 
+	"github.com/streamproc/streamproc/internal/guesttest"
 	"github.com/streamproc/streamproc/runtime"
 )
 
@@ -34,5 +35,5 @@ func TestRebuiltGuestsBehaveAsCommitted(t *testing.T) {
 func BenchmarkSDK(b *testing.B) {
 	guests = "../build/conduit/"
 	defer func() { guests = "testdata/" }()
-	benchmark(b, guest(b, "go", runtime.Transform))
+	guesttest.Time(b, guest(b, "go", runtime.Transform))
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamproc/streamproc/internal/guesttest"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/stream"
 )
@@ -144,7 +145,7 @@ func TestAnAggregateGoesOnInEachPartition(t *testing.T) {
 
 func TestExportsOfOtherTypesAreRefused(t *testing.T) {
 	if _, err := load(t, "odd", ""); err == nil || !strings.Contains(err.Error(), "the export alloc is (i32) -> (), it must be (i32) -> (i32)") {
-		t.Errorf("error is %v", err)
+		t.Errorf("got %v, want one about the export alloc", err)
 	}
 }
 
@@ -174,17 +175,5 @@ func BenchmarkFilter(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	const n = 1000
-	batch := &stream.Batch{}
-	value := []byte(strings.Repeat("x", 200))
-	for b.Loop() {
-		batch.Reset()
-		for i := range n {
-			batch.Records = append(batch.Records, stream.Record{Key: []byte("1327"), Value: value, Timestamp: int64(i), Origin: stream.Coordinate{Offset: int64(i)}})
-		}
-		if err := g.Process(b.Context(), batch); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
+	guesttest.Time(b, g)
 }

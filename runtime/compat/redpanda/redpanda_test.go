@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamproc/streamproc/internal/guesttest"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/stream"
 )
@@ -190,17 +191,5 @@ func FuzzReadPayload(f *testing.F) {
 // BenchmarkIdentity is the SDK's copy of each record, 1,000 records of 200 bytes a batch.
 func BenchmarkIdentity(b *testing.B) {
 	g := guest(b, "rust", runtime.Source{})
-	const n = 1000
-	batch := &stream.Batch{}
-	value := []byte(strings.Repeat("x", 200))
-	for b.Loop() {
-		batch.Reset()
-		for i := range n {
-			batch.Records = append(batch.Records, stream.Record{Key: []byte("1327"), Value: value, Timestamp: int64(i), Origin: stream.Coordinate{Offset: int64(i)}})
-		}
-		if err := g.Process(b.Context(), batch); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
+	guesttest.Time(b, g)
 }
