@@ -88,7 +88,7 @@ func (h *host) logged(message string) {
 
 func (h *host) strike(a *aim, l *link) {
 	h.w.trace.add(h.name, "FAULT %v", a)
-	h.w.tally.count(a.act)
+	h.w.tally.strike(a)
 	switch a.act {
 	case kill:
 		h.die()

@@ -55,6 +55,8 @@ var scenarios = []scenario{
 		promise: judge.Promise{Window: 24 * time.Hour, Order: judge.ByTime}, feed: feed{copies: true, shuffle: 5}},
 	{name: "global", steps: `[ { name: once, dedup: { key: $.id, window: 24h, scope: global } } ]`,
 		promise: judge.Promise{Window: 24 * time.Hour, Global: true, Order: judge.Unordered}, feed: feed{copies: true, scatter: true}},
+	{name: "everywhere", steps: `[ { name: order, reorder: { key: key, sequence: $.seq, first: 0, max_wait: 10m, scope: global } } ]`,
+		promise: judge.Promise{Global: true, Order: judge.BySequence, Gapless: true}, feed: feed{copies: true, shuffle: 5, scatter: true}},
 }
 
 // hop is the internal topic of a pipeline whose step sees all partitions, and what its second part adds to its group.

@@ -25,7 +25,18 @@ func (t *tally) logged(message string) {
 	}
 }
 
-func (t *tally) count(a act) { t.storm(a.String()) }
+// aimed are the windows in which a membership ends while work is under way, as they are called where a freeze is counted.
+var aimed = map[string]string{
+	"before JoinGroup": "freeze before JoinGroup leaves",
+	"log":              "freeze within the client, as between a loss and what follows from it",
+}
+
+func (t *tally) strike(a *aim) {
+	t.storm(a.act.String())
+	if name := aimed[a.window]; name != "" && a.act == freeze {
+		t.storm(name)
+	}
+}
 
 func (t *tally) storm(name string) {
 	t.mu.Lock()
