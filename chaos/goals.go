@@ -83,7 +83,7 @@ func (g *Goals) verdicts(runs []Report) {
 	for _, r := range runs {
 		v := r.Sum()
 		lost, misordered, spoilt, twice = lost+v.Lost, misordered+v.Misordered, spoilt+v.Altered+v.Foreign+v.Unwanted, twice+v.Leaked+v.Unexcused
-		if r.Delivery == ExactlyOnce {
+		if r.once() {
 			twice += v.Repeated - v.Unexcused
 		}
 		if faults = append(faults, r.Faults...); !r.Sound() {

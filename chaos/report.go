@@ -72,9 +72,12 @@ func (r Report) Sum() (sum judge.Verdict) {
 	return sum
 }
 
+// once says that nothing may come out twice.
+func (r Report) once() bool { return r.Delivery != AtLeastOnce }
+
 // Sound says whether every promise was kept.
 func (r Report) Sound() bool {
-	return len(r.Verdicts) > 0 && r.Sum().Sound(r.Delivery == ExactlyOnce) && len(r.Trouble) == 0
+	return len(r.Verdicts) > 0 && r.Sum().Sound(r.once()) && len(r.Trouble) == 0
 }
 
 // Count is how often each fault happened.

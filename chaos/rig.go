@@ -45,7 +45,7 @@ func StartServers(ctx context.Context, s Scenario) (on Servers, err error) {
 			return on, err
 		}
 	}
-	on.Kafka, err = servers.StartKafka(ctx, servers.KafkaOptions{Brokers: s.Brokers, HeapMB: brokerHeapMB, Proxied: s.Proxied, Properties: brokerSessions})
+	on.Kafka, err = servers.StartKafka(ctx, servers.KafkaOptions{Brokers: s.Brokers, HeapMB: brokerHeapMB, Proxied: s.Proxied, Properties: brokerSessions, Features: s.features()})
 	if err != nil {
 		return on, err
 	}

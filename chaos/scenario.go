@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/streamproc/streamproc/chaos/load"
+	"github.com/streamproc/streamproc/kafka"
 )
 
 // Scenario is one run: what flows through what, and what breaks meanwhile.
@@ -19,7 +20,7 @@ type Scenario struct {
 	Rate      int       // records a second, for each pipeline
 	Pipelines int       // 0 is 1; all in one configuration, on the same servers
 	Instances int       // at the start; 0 is 1
-	Delivery  string    // "" is at_least_once
+	Delivery  string    // one of the levels; "" is AtLeastOnce
 	Brokers   int       // 1 or 3; broker faults want 3
 	Proxied   bool      // the instances reach Kafka and Redis by proxies, which network faults break
 	RedisArgs []string  // more arguments of redis-server
@@ -49,11 +50,29 @@ func (s *Scenario) complete() {
 	}
 }
 
-// The levels of delivery.
+// The levels of delivery. Legacy is what a user asks for as exactly_once, on brokers whose transactions are those before
+// KIP-890.
 const (
 	AtLeastOnce = "at_least_once"
 	ExactlyOnce = "exactly_once"
+	Legacy      = string(kafka.LevelLegacy)
 )
+
+// setting is the level as a user writes it.
+func (s *Scenario) setting() string {
+	if s.Delivery == Legacy {
+		return ExactlyOnce
+	}
+	return s.Delivery
+}
+
+// features are the levels of what the brokers can do, where they are not to be the newest.
+func (s *Scenario) features() map[string]int {
+	if s.Delivery == Legacy {
+		return map[string]int{"transaction.version": 1}
+	}
+	return nil
+}
 
 // The part of the load within which faults happen: records flow before the first and after the last.
 const firstFault, lastFault = 0.03, 0.97
@@ -118,7 +137,7 @@ func (s *Scenario) configuration(lanes []*lane, brokers []string, redis string) 
       - filter: %s
     sinks: { out: { topic: %q, key: $.key } }
     dlq: { topic: %q }
-`, l.name, s.Delivery, commitInterval, l.in, sessionTimeout, scope, scope, filter, l.out, l.dlq)
+`, l.name, s.setting(), commitInterval, l.in, sessionTimeout, scope, scope, filter, l.out, l.dlq)
 	}
 	return c + "admin: { listen: \"127.0.0.1:0\" }\n"
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/streamproc/streamproc/internal/servers"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -22,16 +23,37 @@ pipelines:
     dlq: { topic: "${DLQ}" }
 `
 
+var inTransactions = strings.Replace(onceYAML, "commit_interval", "delivery: exactly_once\n    commit_interval", 1)
+
 // Processes are killed, and all of Redis forgotten, while records flow: nothing is lost, no copy comes out in the place of
 // the first, and per key the first appearances are in order. What a killed process had not committed may come out again.
 func TestEveryIDComesOutThroughKillsAndAFlush(t *testing.T) {
-	_, repeats := killsAndAFlush(t, onceYAML)
+	repeats := killsAndAFlush(newRig(t), onceYAML)
 	t.Logf("%d repeats after 3 kills and a flush", repeats)
 }
 
 // The same in exactly_once: whoever reads committed records sees each id once, to the very end of the topic.
 func TestEveryIDComesOutOnceInTransactions(t *testing.T) {
-	r, repeats := killsAndAFlush(t, strings.Replace(onceYAML, "commit_interval", "delivery: exactly_once\n    commit_interval", 1))
+	onceInTransactions(newRig(t))
+}
+
+// And on brokers whose transactions are those before KIP-890.
+func TestEveryIDComesOutOnceInTransactionsOfOlderBrokers(t *testing.T) {
+	r := newRigOn(t, olderKafka(t))
+	deliveryIs(r, "exactly_once-legacy")
+	onceInTransactions(r)
+}
+
+// olderKafka starts a Kafka with the transactions before KIP-890.
+func olderKafka(t *testing.T) (broker string) {
+	t.Helper()
+	return servers.NewKafka(t, servers.KafkaOptions{Features: map[string]int{"transaction.version": 1}}).Brokers()[0]
+}
+
+func onceInTransactions(r *rig) {
+	t := r.t
+	t.Helper()
+	repeats := killsAndAFlush(r, inTransactions)
 	all, ends := 0, 0
 	marker, err := kgo.NewClient(kgo.SeedBrokers(r.kafka), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
@@ -57,23 +79,29 @@ func TestEveryIDComesOutOnceInTransactions(t *testing.T) {
 }
 
 func TestTheDeliveryThatTheBrokersGiveIsSaid(t *testing.T) {
-	r := newRig(t)
-	file := r.write("once.yaml", strings.Replace(onceYAML, "commit_interval", "delivery: exactly_once\n    commit_interval", 1))
+	deliveryIs(newRig(t), "exactly_once (KIP-890 part 2)")
+}
+
+// deliveryIs wants the level to be said at start and by validate.
+func deliveryIs(r *rig, level string) {
+	t := r.t
+	t.Helper()
+	file := r.write("once.yaml", inTransactions)
 	in := r.start("run", "-c", file)
-	in.says("delivery is exactly_once (KIP-890 part 2)", 30*time.Second)
+	in.says("delivery is "+level, 30*time.Second)
 	in.says("one replica: ", 30*time.Second)
 	in.drain()
 	check := r.start("validate", "-c", file)
-	if err := <-check.done; err != nil || !strings.Contains(check.stdout.String(), "once: delivery is exactly_once (KIP-890 part 2)") {
+	if err := <-check.done; err != nil || !strings.Contains(check.stdout.String(), "once: delivery is "+level) {
 		t.Errorf("validate: %v\n%s%s", err, &check.stdout, check.stderr)
 	}
 }
 
 const ids = 20_000
 
-func killsAndAFlush(t *testing.T, yaml string) (r *rig, repeats int) {
+func killsAndAFlush(r *rig, yaml string) (repeats int) {
+	t := r.t
 	t.Helper()
-	r = newRig(t)
 	file := r.write("once.yaml", yaml)
 	a, b := r.start("run", "-c", file), r.start("run", "-c", file)
 	const chunk = 2_000
@@ -127,7 +155,7 @@ func killsAndAFlush(t *testing.T, yaml string) (r *rig, repeats int) {
 	})
 	a.drain()
 	b.drain()
-	return r, repeats
+	return repeats
 }
 
 // What cannot be processed goes to the dead letters with its reason, and its neighbours go on.

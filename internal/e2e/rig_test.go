@@ -50,7 +50,13 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, kafka: os.Getenv("STREAMPROC_TEST_KAFKA"), redis: os.Getenv("STREAMPROC_TEST_REDIS"), dir: t.TempDir()}
+	return newRigOn(t, os.Getenv("STREAMPROC_TEST_KAFKA"))
+}
+
+// newRigOn makes one on a Kafka of the test's own.
+func newRigOn(t *testing.T, kafka string) *rig {
+	t.Helper()
+	r := &rig{t: t, kafka: kafka, redis: os.Getenv("STREAMPROC_TEST_REDIS"), dir: t.TempDir()}
 	if r.kafka == "" || r.redis == "" {
 		t.Fatal("no servers are named: run make test, or go run ./internal/servers/cmd/servers go test ./internal/e2e")
 	}

@@ -29,6 +29,7 @@ type KafkaOptions struct {
 	TLS        bool              // with SASL: that listener speaks TLS, by the certificates of CAFile
 	Proxied    bool              // adds a listener that clients reach by Fronts alone
 	HeapMB     int               // of each broker; 0 is 512
+	Features   map[string]int    // finalized levels that are not to be the newest, as transaction.version: 1
 }
 
 const defaultHeapMB = 512
@@ -93,6 +94,9 @@ func (k *Kafka) format(ctx context.Context, n *node) error {
 	args := []string{"-cp", k.classpath(), "kafka.tools.StorageTool", "format", "-t", clusterID, "-c", n.properties}
 	if k.options.Brokers == 1 {
 		args = append(args, "--standalone")
+	}
+	for feature, level := range k.options.Features {
+		args = append(args, "--feature", fmt.Sprintf("%s=%d", feature, level))
 	}
 	if k.options.SASL {
 		for _, mechanism := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
