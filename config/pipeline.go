@@ -189,7 +189,6 @@ func (r *pipelineReader) check(a at) {
 	}
 	r.checkSteps()
 	r.warnUnrepeatable()
-	r.warnLookBack()
 	r.checkBytes()
 	if r.where.node == nil {
 		return

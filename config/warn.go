@@ -20,7 +20,6 @@ const (
 	anyCertificate code = "any-certificate" // certificates are not checked
 	openAdmin      code = "open-admin"      // the endpoint is open to others without a token
 	unrepeatable   code = "unrepeatable"    // state rests on what the log does not hold
-	memoryHungry   code = "memory-hungry"   // what may be kept does not fit into an ordinary process
 )
 
 func (a at) warn(c code, hint, format string, args ...any) {
@@ -116,20 +115,6 @@ func (r *pipelineReader) warnUnrepeatable() {
 		}
 		if by != "" {
 			r.steps[i].warn(unrepeatable, "put it behind dedup and reorder", "the plugin may answer by %s: if the state of a step behind it is lost and derived again, it may come out otherwise", by)
-		}
-	}
-}
-
-// lookBackBytes is what a step with look_back may keep of each partition before it is warned of.
-const lookBackBytes = 1 << 30
-
-// warnLookBack warns where the records that a plugin looks back on may be larger, all together, than memory is.
-func (r *pipelineReader) warnLookBack() {
-	for i := range r.p.Steps {
-		u, value := r.p.Steps[i].plugin(), int64(r.p.Limits.ValueBytes)
-		if u != nil && u.LookBack*value > lookBackBytes {
-			r.steps[i].warn(memoryHungry, "lower record_limits.value or look_back", "%d values of up to %d KiB are kept of each partition: up to %d MiB",
-				u.LookBack, value>>10, u.LookBack*value>>20)
 		}
 	}
 }

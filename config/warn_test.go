@@ -38,7 +38,6 @@ func TestWhatWantsALookIsAWarningAtItsPlace(t *testing.T) {
 		{"{ n: 1 }", "{ n: 010 }", `:9:53: warning: pipelines.orders.steps[0].transform.config.n: 010 is an octal number to some readers of YAML (write "010")`, ambiguous},
 		{"{ n: 1 }", "{ n: no }", `no is true or false to some readers of YAML (write "no")`, ambiguous},
 		{"topics: [orders]", "topics: [orders], group: 1:30", `1:30 is a number to the base of 60`, ambiguous},
-		{"{ n: 1 }", "{ n: 1 }, look_back: 2k", `2000 values of up to 1024 KiB are kept of each partition: up to 2000 MiB (lower record_limits.value or look_back)`, memoryHungry},
 		{"topics: [orders]", "topics: [off]", `off is true or false to some readers of YAML`, ambiguous},
 		{"  orders:", "  no:", `:7:3: warning: pipelines.no: no is true or false`, ambiguous},
 	} {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -15,48 +16,54 @@ type Rememberer interface {
 	Lives() int
 	// Forget begins with an empty memory.
 	Forget(ctx context.Context) error
+	// Lack says that a memory was made again as far as it could be, but for so many offsets that it ought to have.
+	Lack(offsets int64)
 }
+
+// Keeper is a Rememberer that can come back to a memory at once. It keeps one.
+type Keeper interface {
+	// Keep keeps the memory as it is, or returns false.
+	Keep() bool
+	// Return goes back to the memory that was kept in that life, and so begins another, or returns false if that is not there.
+	Return(life int) bool
+}
+
+// What a step that looks back keeps and does again is bounded, each for one worker.
+const (
+	// lookBackBytes is what the records that it keeps may take, of all its partitions.
+	lookBackBytes = 64 << 20
+	// againPerRecord is how many records are given again for each that is new, in the mean over the offsets that it looks back:
+	// so many records may cost the memory there before it is made again only in part.
+	againPerRecord = 16
+	// keepRecords is how many records given again are worth keeping the memory that they have made.
+	keepRecords = 32
+)
 
 // LookBack makes a step with a memory one whose answer is a function of the log: what it makes of a record rests on that
 // record and on those of the Offsets before it in its partition, whether they were polled just now, before a crash, or by
 // another worker. When the memory is gone, the step is given those records again, without any effect. The step sees the
 // offsets of a partition in rising order, and leaves out of account what lies further back.
+//
+// Of what is beyond its bounds the memory is not made again, and the step is told (Lack).
 type LookBack struct {
 	Rememberer
 	Offsets int64
+	Bytes   int64 // that records given again may take; 0: 64 MiB
 
-	life   int // of the memory that has all of tails; another one is given them first
+	life   int // of the memory that the tails tell of
+	kept   int // the life in which a memory was kept, or 0
+	bytes  int64
 	tails  map[stream.Partition]*tail
 	inputs []stream.Record
 	counts []stream.Family // of inputs, where they have one
 	one    stream.Batch
 }
 
-// tail is what a step is given again of a partition: the last that it was given, but for records that cost it its memory.
-type tail struct {
-	records []stream.Record
-	from    int // those before are too far back
-}
-
-// add appends a record, and lets go of what lies too far back for the next one.
-func (t *tail) add(r *stream.Record, offsets int64) {
-	kept := r.Clone()
-	kept.Family = nil
-	t.records = append(t.records, kept)
-	for t.records[t.from].Origin.Offset <= r.Origin.Offset-offsets {
-		t.from++
-	}
-	if t.from > len(t.records)/2 {
-		n := copy(t.records, t.records[t.from:])
-		clear(t.records[n:])
-		t.records, t.from = t.records[:n], 0
-	}
-}
-
 // Open implements Stateful: it reads what lies before the partition's position again.
 func (l *LookBack) Open(ctx context.Context, a stream.Assignment) error {
-	l.life = 0 // the memory may have seen what comes behind the position
-	*l.of(a.Partition) = tail{}
+	l.life, l.kept = 0, 0 // a memory may have seen what comes behind the position
+	l.drop(a.Partition)
+	l.refill()
 	from := max(a.Position-l.Offsets, 0)
 	if from >= a.Position {
 		return nil
@@ -68,36 +75,25 @@ func (l *LookBack) Open(ctx context.Context, a stream.Assignment) error {
 }
 
 // Close implements Stateful.
-func (l *LookBack) Close(p stream.Partition) { delete(l.tails, p) }
+func (l *LookBack) Close(p stream.Partition) { l.drop(p) }
 
 // Derive implements Deriver: the same step, which remembers nothing.
 func (l *LookBack) Derive(stream.Partition) Step {
-	return &LookBack{Rememberer: l.Rememberer, Offsets: l.Offsets}
+	return &LookBack{Rememberer: l.Rememberer, Offsets: l.Offsets, Bytes: l.Bytes}
 }
 
 // Succeed implements Successor.
 func (l *LookBack) Succeed(old Step) {
 	if was, ok := as[*LookBack](old); ok {
-		l.tails = was.tails
+		l.tails, l.bytes = was.tails, was.bytes
+		l.refill()
 	}
-}
-
-func (l *LookBack) of(p stream.Partition) *tail {
-	t := l.tails[p]
-	if t == nil {
-		if l.tails == nil {
-			l.tails = map[stream.Partition]*tail{}
-		}
-		t = &tail{}
-		l.tails[p] = t
-	}
-	return t
 }
 
 // Process implements Step. A batch during which the memory was lost is processed again record by record, so that each
 // finds the memory that it would have found.
 func (l *LookBack) Process(ctx context.Context, b *stream.Batch) error {
-	if err := l.remind(ctx); err != nil {
+	if err := l.remind(ctx, b.Records); err != nil {
 		return err
 	}
 	l.note(b)
@@ -134,7 +130,7 @@ func (l *LookBack) again(ctx context.Context, b *stream.Batch) error {
 	out, settled := b.Rewrite(), false
 	for i := range l.inputs {
 		r := &l.inputs[i]
-		if err := l.remind(ctx); err != nil {
+		if err := l.remind(ctx, l.inputs[i:i+1]); err != nil {
 			return err
 		}
 		if err := l.alone(ctx, *r); err != nil {
@@ -143,6 +139,8 @@ func (l *LookBack) again(ctx context.Context, b *stream.Batch) error {
 		out, settled = append(out, l.one.Records...), settled || l.one.Settled
 		if l.Lives() == l.life {
 			l.remember(r)
+		} else {
+			l.of(r.Origin.Partition).earn(l.Offsets)
 		}
 	}
 	b.Replace(out)
@@ -150,37 +148,94 @@ func (l *LookBack) again(ctx context.Context, b *stream.Batch) error {
 	return nil
 }
 
-// remind gives an empty memory what it should hold. A record that costs the memory now is left out from here on.
-func (l *LookBack) remind(ctx context.Context) error {
-	for l.Lives() != l.life {
+// remind gives the memory what it should hold of the partitions of some records. A record that costs the memory now is left
+// out from here on.
+func (l *LookBack) remind(ctx context.Context, rs []stream.Record) error {
+	if err := l.begin(ctx); err != nil {
+		return err
+	}
+	for i := 0; i < len(rs); i++ {
+		if i > 0 && rs[i].Origin.Partition == rs[i-1].Origin.Partition {
+			continue
+		}
+		if err := l.replay(ctx, l.of(rs[i].Origin.Partition)); err != nil {
+			return err
+		}
+		if l.Lives() == l.life {
+			continue
+		}
+		if err := l.begin(ctx); err != nil {
+			return err
+		}
+		i = -1 // what the partitions before were given is gone too
+	}
+	return nil
+}
+
+// begin puts a memory in the place of one that is lost: the one that was kept, or an empty one.
+func (l *LookBack) begin(ctx context.Context) error {
+	if l.Lives() == l.life {
+		return nil
+	}
+	k, keeps := l.Rememberer.(Keeper)
+	back := keeps && l.kept > 0 && k.Return(l.kept)
+	if !back {
 		if err := l.Forget(ctx); err != nil {
 			return err
 		}
-		l.life = l.Lives()
-		for _, t := range l.tails {
-			if err := l.replay(ctx, t); err != nil {
-				return err
-			}
-			if l.Lives() != l.life {
-				break
-			}
+		l.kept = 0
+	}
+	l.life = l.Lives()
+	for _, t := range l.tails {
+		t.given = 0
+		if back {
+			t.given = t.kept
 		}
 	}
 	return nil
 }
 
-// replay gives the step a tail, up to a record that costs the memory, which it takes out.
+// replay gives the step what the memory lacks of a tail, up to a record that costs the memory, which it takes out.
 func (l *LookBack) replay(ctx context.Context, t *tail) error {
-	for i := t.from; i < len(t.records); i++ {
+	if t.given == t.next {
+		return nil
+	}
+	i := t.lacking()
+	n := len(t.records) - i
+	if over := n - t.credit; over > 0 {
+		l.bytes -= t.cut(i, i+over)
+		i, n = t.lacking(), n-over
+	}
+	if short := t.short(l.Offsets); short > 0 {
+		l.Lack(short)
+	}
+	for ; i < len(t.records); i++ {
+		t.credit--
 		if err := l.alone(ctx, t.records[i]); err != nil {
 			return err
 		}
 		if l.Lives() != l.life {
-			t.records = append(t.records[:i], t.records[i+1:]...)
+			l.bytes -= t.take(i, i+1)
 			return nil
 		}
 	}
+	t.given = t.next
+	if n >= keepRecords {
+		l.keep()
+	}
 	return nil
+}
+
+// keep has the step keep its memory, if it can.
+func (l *LookBack) keep() {
+	k, ok := l.Rememberer.(Keeper)
+	if !ok || !k.Keep() {
+		return
+	}
+	l.kept = l.life
+	for _, t := range l.tails {
+		t.kept = t.given
+	}
 }
 
 // alone gives the step one record; what it makes of it is in l.one.
@@ -194,4 +249,49 @@ func (l *LookBack) alone(ctx context.Context, r stream.Record) error {
 	return nil
 }
 
-func (l *LookBack) remember(r *stream.Record) { l.of(r.Origin.Partition).add(r, l.Offsets) }
+// remember takes note of a record that the memory has seen.
+func (l *LookBack) remember(r *stream.Record) {
+	t := l.of(r.Origin.Partition)
+	l.bytes += t.add(r, l.Offsets)
+	t.earn(l.Offsets)
+	for most := cmp.Or(l.Bytes, lookBackBytes); l.bytes > most; {
+		t := l.largest()
+		l.bytes -= t.cut(t.from, t.from+1)
+	}
+}
+
+func (l *LookBack) of(p stream.Partition) *tail {
+	t := l.tails[p]
+	if t == nil {
+		if l.tails == nil {
+			l.tails = map[stream.Partition]*tail{}
+		}
+		t = &tail{credit: againPerRecord * int(l.Offsets)}
+		l.tails[p] = t
+	}
+	return t
+}
+
+func (l *LookBack) drop(p stream.Partition) {
+	if t := l.tails[p]; t != nil {
+		l.bytes -= t.bytes
+		delete(l.tails, p)
+	}
+}
+
+// refill is for what makes memories anew, and is no record's doing.
+func (l *LookBack) refill() {
+	for _, t := range l.tails {
+		t.credit = againPerRecord * int(l.Offsets)
+	}
+}
+
+// largest is the tail that takes most.
+func (l *LookBack) largest() (most *tail) {
+	for _, t := range l.tails {
+		if most == nil || t.bytes > most.bytes {
+			most = t
+		}
+	}
+	return most
+}

@@ -17,8 +17,10 @@ const back = 4 // offsets that a chain looks back
 
 // chain writes into each value those of the offsets before it. It forgets them all at a record that says so, which fails.
 type chain struct {
-	lives int
-	seen  []stream.Record
+	lives  int
+	seen   []stream.Record
+	given  int     // records that it was given, but for poison
+	lacked []int64 // what it was told of
 }
 
 func (c *chain) Lives() int { return c.lives }
@@ -27,6 +29,39 @@ func (c *chain) Forget(context.Context) error {
 	c.lives++
 	c.seen = nil
 	return nil
+}
+
+func (c *chain) Lack(offsets int64) { c.lacked = append(c.lacked, offsets) }
+
+// strict is a chain that lacks nothing.
+type strict struct {
+	chain
+	t *testing.T
+}
+
+func (s *strict) Lack(offsets int64) {
+	s.t.Errorf("a memory was made again without %d offsets", offsets)
+}
+
+// keeping is a chain that can keep what it has seen.
+type keeping struct {
+	chain
+	kept []stream.Record
+	life int
+}
+
+func (k *keeping) Keep() bool {
+	k.kept, k.life = slices.Clone(k.seen), k.lives
+	return true
+}
+
+func (k *keeping) Return(life int) bool {
+	if life != k.life {
+		return false
+	}
+	k.seen = slices.Clone(k.kept)
+	k.lives++
+	return true
 }
 
 func (c *chain) Process(ctx context.Context, b *stream.Batch) error {
@@ -38,11 +73,15 @@ func (c *chain) Process(ctx context.Context, b *stream.Batch) error {
 			_ = c.Forget(ctx)
 			continue
 		}
-		if n := len(c.seen); n > 0 && c.seen[n-1].Origin.Offset >= r.Origin.Offset {
-			return fmt.Errorf("offset %d comes after %d", r.Origin.Offset, c.seen[n-1].Origin.Offset)
-		}
+		c.given++
 		r.Value = nil
 		for _, s := range c.seen {
+			if s.Origin.Partition != r.Origin.Partition {
+				continue
+			}
+			if s.Origin.Offset >= r.Origin.Offset {
+				return fmt.Errorf("%v comes after %v", r.Origin, s.Origin)
+			}
 			if s.Origin.Offset >= r.Origin.Offset-back {
 				r.Value = append(append(r.Value, s.Value...), ' ')
 			}
@@ -117,7 +156,11 @@ func TestWhatLooksBackIsAFunctionOfTheLog(t *testing.T) {
 		b := newBroker(values...)
 		want := chained(b.log)
 		build := func(context.Context, int) ([]Stage, func(), error) {
-			look := &LookBack{Rememberer: &chain{lives: 1}, Offsets: back}
+			var remembers Rememberer = &strict{chain{lives: 1}, t}
+			if seed%3 == 0 {
+				remembers = &keeping{chain: chain{lives: 1}}
+			}
+			look := &LookBack{Rememberer: remembers, Offsets: back}
 			stages := []Stage{{Name: "chain", Step: look}, {Name: "historian", Step: &historian{t, want}}}
 			return stages[:1+seed%2], func() {}, nil
 		}

@@ -63,6 +63,7 @@ type current struct {
 	topic     string  // the last that was asked for, and its number
 	topicID   uint16
 	kept      any // what a session left for the next
+	keptLife  int // the life in which the session's memory was kept, or 0
 }
 
 // result is what became of one record: its verdict, and its outputs in outs.

@@ -51,7 +51,7 @@ func (g *Guest) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g.session = nil
+	g.session, g.keptLife = nil, 0
 	if err := g.greet(ctx, m); err != nil {
 		return joinErrors(fmt.Errorf("starting plugin %s: %w", g.plugin.name, err), g.instance.module.Close(ctx))
 	}

@@ -41,10 +41,11 @@ type session struct {
 
 	stopped bool // the script was, for want of fuel
 	has     int
-	process handle // the harness's function for a batch
-	cursor  uint32 // where the harness notes which record it is at
-	saved   snapshot
-	threw   bool // a record of the last call threw: the state of the script is not to be trusted
+	process handle   // the harness's function for a batch
+	cursor  uint32   // where the harness notes which record it is at
+	saved   snapshot // after the start
+	kept    snapshot // of Keep
+	threw   bool     // a record of the last call threw: the state of the script is not to be trusted
 
 	input script.Input
 }
@@ -213,7 +214,7 @@ func hostLog(g runtime.Session, m api.Module, stack []uint64) {
 // Close implements runtime.Session. A script has no last word.
 func (s *session) Close(context.Context) error { return nil }
 
-// snapshot is the memory of an engine after the start of its script, without the zeros at its end.
+// snapshot is the memory of an engine between two calls, without the zeros at its end.
 type snapshot struct {
 	memory  []byte
 	size    uint32
@@ -236,14 +237,19 @@ func (s *session) save(ctx context.Context) error {
 	if _, err := e.call(ctx, "qjs_run_gc"); err != nil {
 		return err
 	}
-	memory := e.module.Memory()
+	s.take(&s.saved)
+	return nil
+}
+
+// take copies the memory into a snapshot.
+func (s *session) take(to *snapshot) {
+	memory := s.engine.module.Memory()
 	view, _ := memory.Read(0, memory.Size())
 	end := len(view)
 	for end > 0 && view[end-1] == 0 {
 		end--
 	}
-	s.saved = snapshot{memory: append([]byte(nil), view[:end]...), size: memory.Size(), pointer: s.stackPointer().Get()}
-	return nil
+	*to = snapshot{memory: append(to.memory[:0], view[:end]...), size: memory.Size(), pointer: s.stackPointer().Get()}
 }
 
 func (s *session) stackPointer() api.MutableGlobal {
@@ -251,17 +257,25 @@ func (s *session) stackPointer() api.MutableGlobal {
 }
 
 // Reset implements runtime.Resetter.
-func (s *session) Reset(context.Context) bool {
+func (s *session) Reset(context.Context) bool { return s.goBack(&s.saved) }
+
+// Keep implements runtime.Keeper.
+func (s *session) Keep() { s.take(&s.kept) }
+
+// Return implements runtime.Keeper.
+func (s *session) Return() bool { return s.goBack(&s.kept) }
+
+func (s *session) goBack(to *snapshot) bool {
 	memory := s.engine.module.Memory()
-	if memory.Size() > s.saved.size+grownBytes {
+	if memory.Size() > to.size+grownBytes {
 		return false
 	}
 	view, ok := memory.Read(0, memory.Size())
 	if !ok {
 		return false
 	}
-	clear(view[copy(view, s.saved.memory):])
-	s.stackPointer().Set(s.saved.pointer)
+	clear(view[copy(view, to.memory):])
+	s.stackPointer().Set(to.pointer)
 	s.threw = false
 	return true
 }
