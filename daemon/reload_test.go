@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -29,6 +30,27 @@ type place struct {
 	*rig
 	dir string
 	env map[string]string
+	log book
+}
+
+// book is a log that is read while it is written.
+type book struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *book) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// lines counts those that match, and begins a new page.
+func (b *book) lines(like *regexp.Regexp) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.text.Reset()
+	return len(like.FindAll(b.text.Bytes(), -1))
 }
 
 func newPlace(t *testing.T, yaml string, topics map[string]int) *place {
@@ -46,7 +68,7 @@ func newPlace(t *testing.T, yaml string, topics map[string]int) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.d, err = New(t.Context(), cfg, Options{Logger: slog.New(slog.DiscardHandler)}); err != nil {
+	if p.d, err = New(t.Context(), cfg, Options{Logger: slog.New(slog.NewTextHandler(&p.log, nil))}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -187,7 +187,7 @@ func (g *Guest) mapped(i int, answer int64, r *stream.Record) error {
 }
 
 func (g *Guest) overOutput(n int64) *stream.Cause {
-	return g.cause(stream.ReasonOutput, fmt.Sprintf("an output of %d bytes is over the limit output_bytes of %d", n, g.plugin.limits.OutputBytes))
+	return g.cause(stream.ReasonOutput, fmt.Sprintf("an output of %d bytes is over the limit output of %d", n, g.plugin.limits.OutputBytes))
 }
 
 var errUnordered = errors.New("src_index goes back")

@@ -254,3 +254,35 @@ func StartsOnce() []byte {
 		return Code(Unreachable, Const(1))
 	})
 }
+
+// Measure is a transform that takes one thing to its limit, by the first byte of the record, and lets the others pass: m answers
+// with as many bytes as there were pages of memory, o with 5,000 bytes, d goes deeper than a million calls, f never ends, l logs
+// 30 lines, t traps. A function that nobody calls has so many nested blocks.
+func Measure(nested int) []byte {
+	var m Module
+	log := m.Import("sp1", "log", "iii:")
+	deep := m.imported
+	m.Func("i:", 0, Code(Get(0), If, Empty, Get(0), Const(1), I32Sub, Call, U(uint64(deep)), End))
+	const widen = 0xad // i64.extend_i32_u: the answer is so many bytes from address 0 on
+	line := Code(Const(2048), Get(2), Const('A'), I32Add, I32Store, 2, 0, Const(1), Const(2048), Const(1), Call, U(uint64(log)))
+	answer := Code(I64Const, S(-1))
+	for _, c := range []struct {
+		letter int64
+		code   []byte
+	}{
+		{'m', Code(Loop, Empty, Const(1), MemoryGrow, 0, Const(-1), I32Ne, BrIf, 0, End, MemorySize, 0, widen)},
+		{'o', Code(I64Const, S(5000))},
+		{'d', Code(Const(1_000_000), Call, U(uint64(deep)), I64Const, S(-1))},
+		{'f', Code(Loop, Empty, Br, 0, End, I64Const, S(-1))},
+		{'l', Code(Loop, Empty, line, Get(2), Const(1), I32Add, LocalTee, 2, Const(30), I32LtU, BrIf, 0, End, I64Const, S(-1))},
+		{'t', Code(Unreachable, I64Const, S(-1))},
+	} {
+		answer = Code(Get(0), Load8U, 0, 0, Const(c.letter), I32Eq, If, I64, c.code, Else, answer, End)
+	}
+	m.Func(":", 0, Code(Repeat(nested, Code(Block, Empty)), Repeat(nested, []byte{End})))
+	m.Memory(1, -1)
+	m.Export("sp_abi_v1", m.Func(":", 0, nil))
+	m.Export("sp_alloc", m.Func("i:i", 0, Const(8192)))
+	m.Export("sp_map", m.Func("ii:I", 1, answer))
+	return m.Bytes()
+}
