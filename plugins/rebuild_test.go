@@ -16,9 +16,7 @@ import (
 // TestRebuiltExamplesBehaveAsCommitted builds every example from source. It needs clang-19, Rust with wasm32-wasip1, Go
 // and Node (which brings Zig), and fails without them.
 func TestRebuiltExamplesBehaveAsCommitted(t *testing.T) {
-	if out, err := exec.Command("make", "all").CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
-	}
+	makeAll(t)
 	modules, err := filepath.Glob("examples/*/*.wasm")
 	if err != nil || len(modules) == 0 {
 		t.Fatalf("no modules found: %v", err)
@@ -30,6 +28,24 @@ func TestRebuiltExamplesBehaveAsCommitted(t *testing.T) {
 			t.Errorf("%s: rebuilt\n%s\ncommitted\n%s", m, rebuilt, committed)
 		}
 	}
+}
+
+func makeAll(t *testing.T) {
+	t.Helper()
+	if out, err := exec.Command("make", "all").CombinedOutput(); err != nil {
+		t.Fatalf("building: %v\n%s", err, out)
+	}
+}
+
+// TestSDKsFindMembersWithVectorsAndWithout asks of what is built anew what is asked of the committed modules.
+func TestSDKsFindMembersWithVectorsAndWithout(t *testing.T) {
+	makeAll(t)
+	modules := memberModules(t, "build")
+	if len(modules) != 8 {
+		t.Fatalf("of four languages, with vectors and without, there are %q", modules)
+	}
+	wantMembers(t, modules)
+	sameMembers(t, modules, spoiled(membersTable(t)))
 }
 
 // TestNewPluginsBuildAndDoWhatTheySay makes a project in each language, builds it, and runs its own records.

@@ -59,27 +59,27 @@ beside the script. Compiling it takes some 3 s, once; after that it starts in 0.
 		build: func(name string) [][]string {
 			return [][]string{{"tinygo", "build", "-target=wasip1", "-buildmode=c-shared", "-scheduler=none", "-panic=print", "-opt=2", "-no-debug", "-o", name + ".wasm", "."}}
 		}, remedy: "install TinyGo 0.35 or newer, and a Go that it knows"},
-	{name: "c", folder: "c", sdk: map[string]string{"sdk/c/sp1.h": "sp1.h"}, marks: []string{"NAME.c"}, module: "NAME.wasm",
+	{name: "c", folder: "c", sdk: map[string]string{"sdk/c/sp1.h": "sp1.h", "sdk/c/sp1_json.h": "sp1_json.h"}, marks: []string{"NAME.c"}, module: "NAME.wasm",
 		build: func(name string) [][]string {
 			return [][]string{append(strings.Fields("clang-19 --target=wasm32-wasi -O3 "+clangFlags), "-o", name+".wasm", name+".c", "-Wl,--strip-all")}
 		}, remedy: "on Debian: apt-get install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32"},
-	{name: "cpp", folder: "cpp", sdk: map[string]string{"sdk/c/sp1.h": "sp1.h"}, marks: []string{"NAME.cpp"}, module: "NAME.wasm",
+	{name: "cpp", folder: "cpp", sdk: map[string]string{"sdk/c/sp1.h": "sp1.h", "sdk/c/sp1_json.h": "sp1_json.h"}, marks: []string{"NAME.cpp"}, module: "NAME.wasm",
 		build: func(name string) [][]string {
 			return [][]string{append(strings.Fields("clang++-19 --target=wasm32-wasi -O3 -std=c++20 -fno-exceptions "+clangFlags),
 				"-o", name+".wasm", name+".cpp", "-Wl,--strip-all")}
 		}, remedy: "on Debian: apt-get install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32"},
-	{name: "zig", folder: "zig", sdk: map[string]string{"sdk/zig/sp1.zig": "sp1.zig"}, marks: []string{"NAME.zig"}, module: "NAME.wasm",
+	{name: "zig", folder: "zig", sdk: map[string]string{"sdk/zig/sp1.zig": "sp1.zig", "sdk/zig/sp1_json.zig": "sp1_json.zig"}, marks: []string{"NAME.zig"}, module: "NAME.wasm",
 		build: func(name string) [][]string {
-			return [][]string{{"zig", "build-exe", "-target", "wasm32-freestanding", "-O", "ReleaseSmall", "-fno-entry", "-rdynamic", name + ".zig", "-femit-bin=" + name + ".wasm"}}
+			return [][]string{{"zig", "build-exe", "-target", "wasm32-freestanding", "-mcpu", "generic+simd128", "-O", "ReleaseSmall", "-fno-entry", "-rdynamic", name + ".zig", "-femit-bin=" + name + ".wasm"}}
 		}, remedy: "install Zig 0.16"},
 	{name: "java", folder: "java", sdk: map[string]string{"sdk/java/src/main": "src/main"}, marks: []string{"pom.xml"}, module: "NAME.wasm",
 		build: func(name string) [][]string {
 			return [][]string{{"mvn", "-q", "-B", "process-classes"}, {"cp", "target/" + name + ".wasm", name + ".wasm"}}
 		}, remedy: "install a JDK 17 and Maven",
 		note: "Java is experimental: TeaVM compiles it, and brings a part of Java's library."},
-	{name: "assemblyscript", folder: "assemblyscript", sdk: map[string]string{"sdk/as/sp1.ts": "sp1.ts"}, marks: []string{"sp1.ts"}, module: "NAME.wasm",
+	{name: "assemblyscript", folder: "assemblyscript", sdk: map[string]string{"sdk/as/sp1.ts": "sp1.ts", "sdk/as/sp1_json.ts": "sp1_json.ts"}, marks: []string{"sp1.ts"}, module: "NAME.wasm",
 		build: func(name string) [][]string {
-			return [][]string{{"npx", "--yes", "--package=assemblyscript", "asc", name + ".ts", "-O3", "--runtime", "incremental", "-o", name + ".wasm"}}
+			return [][]string{{"npx", "--yes", "--package=assemblyscript", "asc", name + ".ts", "-O3", "--enable", "simd", "--runtime", "incremental", "-o", name + ".wasm"}}
 		}, remedy: "install Node"},
 }
 

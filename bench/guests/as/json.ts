@@ -41,3 +41,9 @@ export function literal(s: StaticArray<u8>): void { copy(changetype<usize>(s), s
 export function digit(d: u64): void { store<u8>(at++, <u8>(0x30 + d)); }
 export function write(n: u64): void { if (n >= 10) write(n / 10); digit(n % 10); }
 export function written(): u32 { return <u32>(at - changetype<usize>(buffer)); }
+
+export function ascii(s: string): StaticArray<u8> {
+  const a = new StaticArray<u8>(s.length);
+  for (let i = 0; i < s.length; i++) a[i] = <u8>s.charCodeAt(i);
+  return a;
+}

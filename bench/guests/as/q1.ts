@@ -1,13 +1,8 @@
 // NEXMark query 1: a bid in euros, without the fields that nobody reads.
 import { process, put, fail, REPLACED } from "../../../plugins/sdk/as/sp1";
-import { find, ending, natural, begin, copy, literal, write, digit, written } from "./json";
+import { find, ending, natural, begin, copy, literal, write, digit, written, ascii } from "./json";
 export { sp_abi_v1, sp_alloc } from "../../../plugins/sdk/as/sp1";
 
-function ascii(s: string): StaticArray<u8> {
-  const a = new StaticArray<u8>(s.length);
-  for (let i = 0; i < s.length; i++) a[i] = <u8>s.charCodeAt(i);
-  return a;
-}
 const auction = ascii("auction"), bidder = ascii("bidder"), price = ascii("price"), channel = ascii("channel"), time = ascii("dateTime");
 const first = ascii('{"auction":'), second = ascii(',"bidder":'), third = ascii(',"price":'), fourth = ascii(',"channel":'), fifth = ascii(',"dateTime":'),
   dot = ascii("."), last = ascii("}");

@@ -1,13 +1,8 @@
 // NEXMark query 2: of the bids for one auction in 123, the auction and the price.
 import { process, put, fail, DROP, REPLACED } from "../../../plugins/sdk/as/sp1";
-import { find, ending, natural, begin, literal, write, written } from "./json";
+import { find, ending, natural, begin, literal, write, written, ascii } from "./json";
 export { sp_abi_v1, sp_alloc } from "../../../plugins/sdk/as/sp1";
 
-function ascii(s: string): StaticArray<u8> {
-  const a = new StaticArray<u8>(s.length);
-  for (let i = 0; i < s.length; i++) a[i] = <u8>s.charCodeAt(i);
-  return a;
-}
 const auction = ascii("auction"), price = ascii("price"), first = ascii('{"auction":'), second = ascii(',"price":'), last = ascii("}");
 
 function each(ptr: usize, len: u32): i32 {

@@ -1,10 +1,10 @@
-/* sp1_json.h: finds members of a JSON object, 16 bytes at a time. It may read up to 16 bytes behind a value, which the
- * arena of sp1.h allows. It checks what it has to walk over, not that the whole is JSON. Build with -msimd128. */
+/* sp1_json.h: finds members of a JSON object: with -msimd128 16 bytes at a time, where it may read up to 16 bytes behind a
+ * value, which the arena of sp1.h allows; without, as in native tests, byte by byte. It checks what it has to walk over, not
+ * that the whole is JSON. */
 #ifndef SP1_JSON_H
 #define SP1_JSON_H
 #include <stdint.h>
 #include <string.h>
-#include <wasm_simd128.h>
 
 typedef struct {
   const char *p;
@@ -13,6 +13,44 @@ typedef struct {
 
 /* SP1_TEXT is a literal as a text; names are wanted like this. Eight bytes of one can always be read. */
 #define SP1_TEXT(s) {s "\0\0\0\0\0\0\0", sizeof(s) - 1}
+
+#ifdef __wasm_simd128__
+#include <wasm_simd128.h>
+#define SP1_JSON_IS(v, c) wasm_i8x16_eq(v, wasm_i8x16_splat(c))
+enum { SP1_JSON_STEP = 16 };
+
+/* These mark, a bit for a byte, which of the bytes at p end a run: of a string, of what is nested, of a number or word. */
+static inline uint32_t sp1_json_quotes(const char *p) {
+  v128_t v = wasm_v128_load(p);
+  return wasm_i8x16_bitmask(wasm_v128_or(SP1_JSON_IS(v, '"'), SP1_JSON_IS(v, '\\')));
+}
+
+static inline uint32_t sp1_json_brackets(const char *p) {
+  v128_t v = wasm_v128_load(p), folded = wasm_v128_or(v, wasm_i8x16_splat(0x20)); /* '[' is '{' without this bit, and ']' is '}' */
+  return wasm_i8x16_bitmask(wasm_v128_or(SP1_JSON_IS(v, '"'), wasm_v128_or(SP1_JSON_IS(folded, '{'), SP1_JSON_IS(folded, '}'))));
+}
+
+static inline uint32_t sp1_json_ends(const char *p) {
+  v128_t v = wasm_v128_load(p), low = wasm_u8x16_lt(v, wasm_i8x16_splat(' ' + 1));
+  return wasm_i8x16_bitmask(wasm_v128_or(low, wasm_v128_or(SP1_JSON_IS(v, ','), SP1_JSON_IS(v, '}'))));
+}
+
+static inline uint64_t sp1_json_eight(const char *p, uint32_t n) {
+  uint64_t x;
+  memcpy(&x, p, 8);
+  return n < 8 ? x & ((1ull << 8 * n) - 1) : x;
+}
+
+static inline int sp1_json_same(sp1_text a, const char *p, uint32_t n) {
+  return a.n == n && sp1_json_eight(a.p, n) == sp1_json_eight(p, n) && (n <= 8 || !memcmp(a.p + 8, p + 8, n - 8));
+}
+#else
+enum { SP1_JSON_STEP = 1 };
+static inline uint32_t sp1_json_quotes(const char *p) { return *p == '"' || *p == '\\'; }
+static inline uint32_t sp1_json_brackets(const char *p) { return *p == '"' || (*p | 0x20) == '{' || (*p | 0x20) == '}'; }
+static inline uint32_t sp1_json_ends(const char *p) { return (uint8_t)*p <= ' ' || *p == ',' || *p == '}'; }
+static inline int sp1_json_same(sp1_text a, const char *p, uint32_t n) { return a.n == n && !memcmp(a.p, p, n); }
+#endif
 
 /* sp1_json_space returns the first byte of [p, end) that is no space, or end. */
 static inline const char *sp1_json_space(const char *p, const char *end) {
@@ -23,12 +61,10 @@ static inline const char *sp1_json_space(const char *p, const char *end) {
 
 /* sp1_json_string returns the closing quote of a string whose content begins at p, or 0. */
 static inline const char *sp1_json_string(const char *p, const char *end) {
-  const v128_t q = wasm_i8x16_splat('"'), b = wasm_i8x16_splat('\\');
   while (p < end) {
-    v128_t v = wasm_v128_load(p);
-    uint32_t m = wasm_i8x16_bitmask(wasm_v128_or(wasm_i8x16_eq(v, q), wasm_i8x16_eq(v, b)));
+    uint32_t m = sp1_json_quotes(p);
     if (!m) {
-      p += 16;
+      p += SP1_JSON_STEP;
       continue;
     }
     p += __builtin_ctz(m);
@@ -41,13 +77,11 @@ static inline const char *sp1_json_string(const char *p, const char *end) {
 
 /* sp1_json_nested returns what follows the object or array that begins at p, or 0. */
 static const char *sp1_json_nested(const char *p, const char *end) {
-  const v128_t q = wasm_i8x16_splat('"'), open = wasm_i8x16_splat('{'), close = wasm_i8x16_splat('}'), bit = wasm_i8x16_splat(0x20);
   int32_t depth = 0;
   while (p < end) {
-    v128_t v = wasm_v128_load(p), folded = wasm_v128_or(v, bit); /* '[' is '{' without this bit, and ']' is '}' */
-    uint32_t m = wasm_i8x16_bitmask(wasm_v128_or(wasm_i8x16_eq(v, q), wasm_v128_or(wasm_i8x16_eq(folded, open), wasm_i8x16_eq(folded, close))));
+    uint32_t m = sp1_json_brackets(p);
     if (!m) {
-      p += 16;
+      p += SP1_JSON_STEP;
       continue;
     }
     p += __builtin_ctz(m);
@@ -69,26 +103,14 @@ static inline const char *sp1_json_value(const char *p, const char *end) {
   if (p >= end) return 0;
   if (*p == '"') return (p = sp1_json_string(p + 1, end)) ? p + 1 : 0;
   if (*p == '{' || *p == '[') return sp1_json_nested(p, end);
-  const v128_t comma = wasm_i8x16_splat(','), close = wasm_i8x16_splat('}'), space = wasm_i8x16_splat(' ' + 1);
-  for (const char *from = p; p < end; p += 16) {
-    v128_t v = wasm_v128_load(p);
-    uint32_t m = wasm_i8x16_bitmask(wasm_v128_or(wasm_u8x16_lt(v, space), wasm_v128_or(wasm_i8x16_eq(v, comma), wasm_i8x16_eq(v, close))));
+  for (const char *from = p; p < end; p += SP1_JSON_STEP) {
+    uint32_t m = sp1_json_ends(p);
     if (!m) continue;
     p += __builtin_ctz(m);
     if (p > end) p = end;
     return p > from ? p : 0;
   }
   return end;
-}
-
-static inline uint64_t sp1_json_eight(const char *p, uint32_t n) {
-  uint64_t x;
-  memcpy(&x, p, 8);
-  return n < 8 ? x & ((1ull << 8 * n) - 1) : x;
-}
-
-static inline int sp1_json_same(sp1_text a, const char *p, uint32_t n) {
-  return a.n == n && sp1_json_eight(a.p, n) == sp1_json_eight(p, n) && (n <= 8 || !memcmp(a.p + 8, p + 8, n - 8));
 }
 
 /* sp1_json_members walks over the object in [p, end), and sets found[i] to the value of the member names[i], as it is

@@ -7,6 +7,8 @@
 const std = @import("std");
 const builtin = @import("builtin");
 
+pub const members = @import("sp1_json.zig").members;
+
 const header_size = 32;
 const record_size = 48;
 const entry_size = 16;

@@ -1,4 +1,7 @@
 //! NEXMark queries 1 and 2, one of them by feature.
+#![cfg_attr(feature = "members", allow(dead_code))]
+#[cfg(feature = "members")]
+mod members;
 use serde::{Deserialize, Serialize};
 use streamproc_plugin::{Outputs, Record, Verdict};
 
@@ -50,4 +53,7 @@ fn each(r: &Record, out: &mut Outputs) -> Verdict {
     Verdict::Replaced
 }
 
+#[cfg(not(feature = "members"))]
 streamproc_plugin::export!(each);
+#[cfg(feature = "members")]
+streamproc_plugin::export!(members::each);

@@ -4,6 +4,8 @@
 //! A plugin with a configuration names a second function, `streamproc_plugin::export!(function, init = configure);`, which
 //! is called once with the start message as JSON text: `{"plugin","config","topics","outputs","metrics"}`, and `look_back` where the step has it.
 
+pub mod json;
+
 /// What becomes of a record.
 pub enum Verdict {
     /// It goes on unchanged.
