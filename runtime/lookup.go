@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/streamproc/streamproc/runtime/meter"
 	"github.com/streamproc/streamproc/stream"
@@ -22,10 +23,14 @@ const (
 	kvKeyBytes      = 512
 	kvValueBytes    = 256 << 10
 	kvGetsPerRecord = 32       // a call of n records may ask n times as often: what the store is slow at, the group waits for
-	kvHeldKeys      = 10_000   // answers that are kept for the rest of a batch; more, and they are asked for again
+	kvHeldKeys      = 100_000  // answers that are kept for the rest of a batch; more, and they are asked for again
 	kvHeldBytes     = 16 << 20 // the same, of their keys and values
 	kvAtOnce        = 256      // keys of one round trip: at most 64 MiB of values are on their way to a worker
 	kvShownBytes    = 64       // of a key that is too long
+	// kvBatchTime is what the lookups of a batch may take in all: so long a planned revocation waits for the worker. A batch that
+	// is given up for it finds what it has learned when it comes again, so that it comes to an end; but nothing that is older.
+	kvBatchTime = 3 * time.Second
+	kvKeptTime  = time.Minute
 )
 
 // What kv_get answers besides the length of a value.
@@ -47,11 +52,22 @@ type reply struct {
 type lookups struct {
 	known map[string]reply
 	bytes int
-	gets  int   // of the call
-	err   error // the store did not answer: nobody's fault
+	since time.Time     // the oldest answer is no older
+	left  time.Duration // of kvBatchTime
+	late  bool          // the batch at hand was given up for want of time
+	gets  int           // of the call
+	err   error         // the store did not answer: nobody's fault
 }
 
-func (l *lookups) forget() { clear(l.known); l.bytes = 0 }
+// begin is for a new batch, or for one that comes again.
+func (l *lookups) begin() {
+	if !l.late || time.Since(l.since) > kvKeptTime {
+		l.forget()
+	}
+	l.late, l.left = false, kvBatchTime
+}
+
+func (l *lookups) forget() { clear(l.known); l.bytes, l.since = 0, time.Now() }
 
 func (l *lookups) learn(key string, value []byte, err error) {
 	if l.known == nil {
@@ -76,7 +92,7 @@ func (p *Plugin) checkLookups(m *meter.Module) error {
 
 // prefetch asks for what the records of the batch name, in few round trips. What does not fit is asked for one by one.
 func (g *Guest) prefetch(ctx context.Context, b *stream.Batch) error {
-	g.kv.forget()
+	g.kv.begin()
 	if g.plugin.prefetch == nil {
 		return nil
 	}
@@ -84,7 +100,8 @@ func (g *Guest) prefetch(ctx context.Context, b *stream.Batch) error {
 	wanted := map[string]bool{}
 	for _, i := range g.todo {
 		key, ok := g.plugin.prefetch(&b.Records[i])
-		if ok && len(key) <= kvKeyBytes && !wanted[string(key)] && len(wanted) < kvHeldKeys {
+		_, known := g.kv.known[string(key)]
+		if ok && len(key) <= kvKeyBytes && !known && !wanted[string(key)] && len(wanted) < kvHeldKeys {
 			wanted[string(key)] = true
 			keys = append(keys, string(key))
 		}
@@ -100,11 +117,20 @@ func (g *Guest) prefetch(ctx context.Context, b *stream.Batch) error {
 }
 
 func (g *Guest) ask(ctx context.Context, keys []string) error {
-	err := g.plugin.lookups.Get(ctx, keys, kvValueBytes, func(i int, value []byte, err error) { g.kv.learn(keys[i], value, err) })
-	if err != nil {
-		return fmt.Errorf("plugin %s looks up %s: %w", g.plugin.name, shownKeys(keys), err)
+	begin := time.Now()
+	kx, cancel := context.WithTimeout(ctx, g.kv.left)
+	defer cancel()
+	err := g.plugin.lookups.Get(kx, keys, kvValueBytes, func(i int, value []byte, err error) { g.kv.learn(keys[i], value, err) })
+	g.kv.left -= time.Since(begin)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if g.kv.left <= 0 && ctx.Err() == nil {
+		g.kv.late = true
+		err = fmt.Errorf("%w: the lookups of this batch have taken %v in all, and it is begun again: name what is looked up in prefetch, make fewer lookups, "+
+			"or lower source.poll.records: %w", stream.ErrUnavailable, kvBatchTime, err)
+	}
+	return fmt.Errorf("plugin %s looks up %s: %w", g.plugin.name, shownKeys(keys), err)
 }
 
 func shownKeys(keys []string) string {

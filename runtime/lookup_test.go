@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/streamproc/streamproc/stream"
 )
@@ -75,6 +77,87 @@ func TestWhatTheRecordsNameIsAskedForAtOnce(t *testing.T) {
 	if got := fates(b); !strings.HasPrefix(got, "absent absent absent absent absent absent absent seven eight !error absent") {
 		t.Errorf("it made %.100q", got)
 	}
+}
+
+// slow is a shelf whose round trips take their time.
+type slow struct {
+	shelf
+	trip time.Duration
+}
+
+func (s *slow) Get(ctx context.Context, keys []string, most int, tell func(int, []byte, error)) error {
+	select {
+	case <-time.After(s.trip):
+		return s.shelf.Get(ctx, keys, most, tell)
+	case <-ctx.Done():
+		return fmt.Errorf("asking: %w", ctx.Err())
+	}
+}
+
+// TestAStoreThatIsSlowHoldsABatchForSoLong has five keys in trips of 0.9 s each or, at once, three trips of two.
+func TestAStoreThatIsSlowHoldsABatchForSoLong(t *testing.T) {
+	for name, c := range map[string]struct {
+		prefetch func(*stream.Record) ([]byte, bool)
+		keys     int
+		trip     time.Duration
+		turns    int
+	}{
+		"one by one": {nil, 5, 900 * time.Millisecond, 2},
+		"at once":    {func(r *stream.Record) ([]byte, bool) { return r.Value[1:], true }, 3 * kvAtOnce, 2 * time.Second, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &slow{shelf{values: map[string]string{"0": "old"}}, c.trip}
+			plugin := load(t, Source{Name: "lookup", Bytes: wasmOf(t, "lookup"), Lookups: s, Prefetch: c.prefetch})
+			synctest.Test(t, func(t *testing.T) { slowly(t, s, startGuest(t, plugin, Transform, Events{}), c.keys, c.turns) })
+		})
+	}
+}
+
+// slowly hands over a batch until it goes through, which takes so many turns, and each key a single answer.
+func slowly(t *testing.T, s *slow, g *Guest, keys, turns int) {
+	values := make([]string, keys)
+	for i := range values {
+		values[i] = fmt.Sprintf("g%d", i)
+	}
+	for turn := 1; ; turn++ {
+		b := batch(values...)
+		begin := time.Now()
+		err := g.Process(t.Context(), b)
+		if took := time.Since(begin); took > kvBatchTime {
+			t.Errorf("turn %d takes %v", turn, took)
+		}
+		s.values["0"] = "new"
+		if err == nil {
+			if turn != turns || !strings.HasPrefix(fates(b), "old absent") {
+				t.Errorf("turn %d makes %.40q; it was to be turn %d", turn, fates(b), turns)
+			}
+			break
+		}
+		if !errors.Is(err, stream.ErrUnavailable) || !strings.Contains(err.Error(), "have taken 3s in all") || turn == turns || !strings.HasPrefix(fates(b), "g0 g1") {
+			t.Fatalf("turn %d: %.40q, %v", turn, fates(b), err)
+		}
+	}
+	asked := slices.Sorted(slices.Values(slices.Concat(s.trips...)))
+	if len(asked) != keys || len(slices.Compact(asked)) != keys {
+		t.Errorf("%d keys, and %d were asked for", keys, len(asked))
+	}
+}
+
+func TestWhatABatchHasLearnedIsNotKeptForLong(t *testing.T) {
+	s := &slow{shelf{values: map[string]string{"0": "old"}}, 2 * time.Second}
+	plugin := load(t, Source{Name: "lookup", Bytes: wasmOf(t, "lookup"), Lookups: s})
+	synctest.Test(t, func(t *testing.T) {
+		g := startGuest(t, plugin, Transform, Events{})
+		if err := g.Process(t.Context(), batch("g0", "g1")); !errors.Is(err, stream.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		s.values["0"], s.trip = "new", 0
+		<-time.After(kvKeptTime)
+		b := batch("g0", "g1")
+		if process(t, g, b); fates(b) != "new absent" {
+			t.Errorf("after a while it makes %q", fates(b))
+		}
+	})
 }
 
 func TestAStoreThatIsAwayCostsNoRecord(t *testing.T) {
