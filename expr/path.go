@@ -2,13 +2,13 @@
 package expr
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/streamproc/streamproc/fields"
 	"github.com/streamproc/streamproc/stream"
 	"github.com/tidwall/gjson"
 )
@@ -26,7 +26,7 @@ func decodeErrorf(format string, args ...any) error {
 }
 
 // DefaultDepth bounds the nesting of a JSON value that is looked into, unless Within says otherwise.
-const DefaultDepth = 128
+const DefaultDepth = fields.Depth
 
 // Path names a part of a record: $.a.b[0], header:NAME, key, topic or timestamp. It is immutable and safe for concurrent
 // use.
@@ -183,7 +183,7 @@ func (p Path) field(r *stream.Record) (gjson.Result, error) {
 func validate(r *stream.Record, depth int) error {
 	if r.JSON == stream.JSONUnknown {
 		r.JSON = stream.JSONInvalid
-		if len(r.Value) > 0 && shallow(r.Value, depth) && gjson.ValidBytes(r.Value) {
+		if fields.Valid(r.Value, depth) == nil {
 			r.JSON = stream.JSONValid
 		}
 	}
@@ -194,29 +194,4 @@ func validate(r *stream.Record, depth int) error {
 		return decodeErrorf("the value is null where JSON is expected")
 	}
 	return decodeErrorf("the value of %d bytes is not JSON, or nests deeper than %d", len(r.Value), depth)
-}
-
-// shallow says that v nests no deeper than most, counting brackets wherever they stand; only where that fails are
-// strings skipped.
-func shallow(v []byte, most int) bool {
-	if len(v) <= most || bytes.Count(v, []byte("{"))+bytes.Count(v, []byte("[")) <= most {
-		return true
-	}
-	depth, inString := 0, false
-	for i := 0; i < len(v); i++ {
-		switch c := v[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
-			if depth++; depth > most {
-				return false
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return true
 }
