@@ -14,11 +14,11 @@ func (g *Guest) readAnswer(b *stream.Batch, lo, hi int, in uint32, answer uint64
 		g.verdicts = make([]abi.Verdict, n)
 	}
 	g.verdicts = g.verdicts[:n]
-	head, ok := g.instance.module.Memory().Read(in, uint32(abi.HeaderSize+n*abi.RecordSize))
+	head, ok := g.instance.module.Memory().Read(in, uint32(abi.HeaderSize+n*g.stride()))
 	if !ok {
 		return fmt.Errorf("the input batch is no longer in memory")
 	}
-	if err := abi.Verdicts(g.verdicts, head); err != nil {
+	if err := abi.Verdicts(g.verdicts, head, g.stride()); err != nil {
 		return err
 	}
 	for i, v := range g.verdicts {

@@ -61,8 +61,8 @@ func (g *Guest) callBatch(ctx context.Context, b *stream.Batch, lo, hi int) *fau
 // encode lays the records into the guest's arena.
 func (g *Guest) encode(ctx context.Context, b *stream.Batch, lo, hi int) (ptr uint32, n int, err error) {
 	data, entries := int64(0), 0
-	for _, i := range g.todo[lo:hi] {
-		d, e := size(&b.Records[i])
+	for i := lo; i < hi; i++ {
+		d, e := g.handed(b, i)
 		data, entries = data+d, entries+e
 	}
 	length := abi.InputLen(hi-lo, data, entries)
@@ -74,13 +74,19 @@ func (g *Guest) encode(ctx context.Context, b *stream.Batch, lo, hi int) (ptr ui
 		return 0, 0, err
 	}
 	w := abi.NewWriter(view, hi-lo, g.instance.mask)
-	for _, i := range g.todo[lo:hi] {
-		r := &b.Records[i]
+	w.Project(g.projected.width)
+	for i := lo; i < hi; i++ {
+		r := &b.Records[g.todo[i]]
 		row := abi.Row{
 			Key: r.Key, Value: r.Value, Timestamp: r.Timestamp,
 			Offset: r.Origin.Offset, Partition: uint32(r.Origin.ID), Topic: g.topicNumber(r.Origin.Topic),
 		}
 		w.Add(&row)
+		for n, s := range g.projected.of(i) {
+			if !s.Missing() {
+				w.Field(n, s.From, s.To)
+			}
+		}
 		if len(r.Headers) > 0 {
 			w.Entries(len(r.Headers))
 			for j := range r.Headers {

@@ -62,7 +62,7 @@ const (
 func (f form) takesTombstones() bool { return f == batched || f == spoken }
 
 var exports = map[string]signature{
-	abi.Marker: sig(":"), "sp_alloc": sig("i:i"), "sp_init": sig("ii:i"), "sp_close": sig(":"), "sp_needs": sig(":i"),
+	abi.Marker: sig(":"), "sp_alloc": sig("i:i"), "sp_init": sig("ii:i"), "sp_close": sig(":"), "sp_needs": sig(":i"), "sp_fields": sig(":I"),
 	string(batched): sig("ii:I"), string(filters): sig("ii:i"), string(maps): sig("ii:I"),
 }
 
@@ -131,6 +131,9 @@ func oneForm(m *meter.Module) (form, error) {
 	if len(found) != 1 {
 		return "", fmt.Errorf("%w: it exports %d of sp_process, sp_filter and sp_map %v; it must export exactly one",
 			ErrContract, len(found), found)
+	}
+	if _, wants := m.Exported("sp_fields"); wants && found[0] != batched {
+		return "", fmt.Errorf("%w: it exports sp_fields, and %s, which is given values; fields are for sp_process", ErrContract, found[0])
 	}
 	return found[0], nil
 }

@@ -46,11 +46,12 @@ type Guest struct {
 	kv                   lookups
 
 	// of the current batch; kept for the next
-	todo     []int    // indices of the records to hand over
-	results  []result // by index in todo
-	verdicts []abi.Verdict
-	outs     []stream.Record
-	bytes    []byte // block that outputs are copied into; what was handed out is not written again, for it may wait to be sent
+	todo      []int      // indices of the records to hand over
+	projected projection // their fields
+	results   []result   // by index in todo
+	verdicts  []abi.Verdict
+	outs      []stream.Record
+	bytes     []byte // block that outputs are copied into; what was handed out is not written again, for it may wait to be sent
 }
 
 // current is what a guest runs.
@@ -134,13 +135,15 @@ func (g *Guest) Forget(ctx context.Context) error {
 	return g.anew(ctx)
 }
 
-// gather lists the records to hand over: those still flowing, without tombstones for the forms that know values only.
+// gather lists the records to hand over: those still flowing, without tombstones for guests that could not tell them, and
+// without those that have no fields where the guest wants some.
 func (g *Guest) gather(b *stream.Batch) {
 	g.todo, g.outs = g.todo[:0], g.outs[:0]
+	g.projected.begin(g.instance.fields)
 	g.now = math.MinInt64
 	for i := range b.Records {
 		r := &b.Records[i]
-		if r.Fate != stream.Flowing || r.Value == nil && !g.plugin.form.takesTombstones() {
+		if r.Fate != stream.Flowing || r.Value == nil && !g.takesTombstones() || !g.project(b, i) {
 			continue
 		}
 		g.todo = append(g.todo, i)
@@ -156,7 +159,7 @@ func (g *Guest) gather(b *stream.Batch) {
 func (g *Guest) chunk(b *stream.Batch, lo int) int {
 	total, end := int64(0), min(len(g.todo), lo+g.most())
 	for hi := lo; hi < end; hi++ {
-		n, entries := size(&b.Records[g.todo[hi]])
+		n, entries := g.handed(b, hi)
 		if total += abi.InputLen(1, n, entries); total > batchLimitBytes && hi > lo {
 			return hi
 		}

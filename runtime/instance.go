@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/streamproc/streamproc/fields"
 	"github.com/streamproc/streamproc/runtime/abi"
 	"github.com/streamproc/streamproc/runtime/meter"
 	"github.com/tetratelabs/wazero"
@@ -17,7 +18,8 @@ type instance struct {
 	module               api.Module
 	alloc, call, closing api.Function
 	budget               budget
-	mask                 uint32 // columns that the guest wants
+	mask                 uint32      // columns that the guest wants
+	fields               *fields.Set // of values that it wants; nil: none
 }
 
 func joinErrors(errs ...error) error { return errors.Join(errs...) }
@@ -143,7 +145,7 @@ func (g *Guest) initialise(ctx context.Context, m api.Module) error {
 		}
 		i.mask = uint32(r[0]) & abi.AllColumns
 	}
-	return nil
+	return g.askFields(ctx, m)
 }
 
 // configure calls sp_init, if there is one.

@@ -106,6 +106,7 @@ func TestLoadRefusesWithAReason(t *testing.T) {
 		"nomarker":      {nil, "the export sp_abi_v1 is missing"},
 		"newmarker":     {nil, `there is "sp_abi_v2"; this build speaks version 1`},
 		"noalloc":       {nil, "the export sp_alloc is missing"},
+		"fieldsfilter":  {nil, "fields are for sp_process"},
 		"nocall":        {nil, "exports 0 of"},
 		"twocalls":      {nil, "exports 2 of"},
 		"nomemory":      {nil, `as "memory"`},

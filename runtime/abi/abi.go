@@ -15,6 +15,7 @@ const (
 	HeaderSize     = 32
 	RecordSize     = 48
 	EntrySize      = 16         // one record header in the data area
+	FieldSize      = 8          // one field, behind a descriptor
 	Null           = 0xFFFFFFFF // length of a null key, value or record header value
 	Inherit        = 0x80000000 // offset in an output: take it from the input record
 	InheritTime    = -1 << 63   // timestamp in an output: take it from the input record
@@ -32,6 +33,9 @@ const (
 	Headers
 	AllColumns = Keys | Values | Headers
 )
+
+// Stride is from one descriptor of an input batch to the next, where each has so many fields.
+func Stride(fields int) int { return RecordSize + fields*FieldSize }
 
 // Verdict is a guest's answer for one record.
 type Verdict = uint8

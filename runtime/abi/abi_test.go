@@ -140,6 +140,14 @@ func FuzzParseOutput(f *testing.F) {
 
 func FuzzParseInput(f *testing.F) {
 	f.Add(encode(f, []Row{{Key: []byte("k"), Value: []byte("v")}}, []Entry{{[]byte("h"), nil}}, AllColumns))
+	w := NewWriter(make([]byte, 200), 1, Keys)
+	w.Project(2)
+	w.Add(&Row{Value: []byte("abc")})
+	w.Field(1, 1, 2)
+	if _, err := w.Finish(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(w.buf)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		in, err := ParseInput(b)
 		if err != nil {
@@ -147,6 +155,9 @@ func FuzzParseInput(f *testing.F) {
 		}
 		for i := range in.Len() {
 			_, _ = in.Row(i)
+			for f := range in.Fields() {
+				_, _ = in.Field(i, f)
+			}
 			_ = in.Entries(i, func(_, _ []byte) {})
 			in.SetVerdict(i, Drop)
 		}
@@ -212,7 +223,7 @@ func BenchmarkColumns(b *testing.B) {
 func BenchmarkVerdictsAtStride48(b *testing.B) {
 	buf, dst := make([]byte, HeaderSize+benchRows*RecordSize), make([]Verdict, benchRows)
 	for b.Loop() {
-		if err := Verdicts(dst, buf); err != nil {
+		if err := Verdicts(dst, buf, RecordSize); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -225,4 +236,58 @@ func BenchmarkVerdictsDense(b *testing.B) {
 		copy(dst, buf)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchRows, "ns/record")
+}
+
+func TestFieldsStandBehindTheirDescriptor(t *testing.T) {
+	for _, mask := range []uint32{Keys, AllColumns} {
+		rows := []Row{{Value: []byte(`{"a":1,"b":22}`), Key: []byte("k")}, {Value: nil}, {Value: []byte(`{"b":3}`)}}
+		buf := make([]byte, InputLen(3, 100, 3))
+		w := NewWriter(buf, 3, mask)
+		w.Project(2)
+		for i := range rows {
+			w.Add(&rows[i])
+			w.Entries(1)
+			w.Entry(0, "h", []byte("x"))
+			switch i {
+			case 0:
+				w.Field(0, 5, 6)
+				w.Field(1, 11, 13)
+			case 2:
+				w.Field(1, 5, 6)
+			}
+		}
+		n, err := w.Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := ParseInput(buf[:n])
+		if err != nil || in.Fields() != 2 {
+			t.Fatal(in.Fields(), err)
+		}
+		for i, want := range [][2]string{{"1", "22"}, {}, {"", "3"}} {
+			for f := range 2 {
+				if got, err := in.Field(i, f); err != nil || string(got) != want[f] || (got == nil) != (want[f] == "") {
+					t.Errorf("field %d of record %d is %q, %v", f, i, got, err)
+				}
+			}
+			if r, err := in.Row(i); err != nil || !same(r.Key, rows[i].Key) || mask&Values != 0 && !same(r.Value, rows[i].Value) {
+				t.Errorf("row %d is %+v, %v", i, r, err)
+			}
+		}
+		if _, err := in.Field(0, 2); !errors.Is(err, ErrMalformed) {
+			t.Errorf("a field that there is not: %v", err)
+		}
+	}
+}
+
+func TestAWriterRefusesAFieldThatIsNoneOfTheValue(t *testing.T) {
+	for _, f := range [][3]int{{1, 0, 1}, {-1, 0, 1}, {0, 2, 1}, {0, 0, 4}} {
+		w := NewWriter(make([]byte, 200), 1, Keys)
+		w.Project(1)
+		w.Add(&Row{Value: []byte("abc")})
+		w.Field(f[0], uint32(f[1]), uint32(f[2]))
+		if _, err := w.Finish(); err == nil {
+			t.Errorf("%v is taken", f)
+		}
+	}
 }

@@ -18,20 +18,32 @@ func InputLen(count int, dataLen int64, entries int) int64 {
 // Writer lays an input batch into a buffer, which is usually a view of a guest's memory. The caller gives a buffer of
 // InputLen bytes; a Writer that runs out of room says so in Finish and never writes beyond it.
 type Writer struct {
-	buf    []byte
-	at     int // end of the data so far
-	count  int
-	next   int // index of the next record
-	baseTS int64
-	mask   uint32
-	full   bool
+	buf     []byte
+	at      int // end of the data so far
+	count   int
+	stride  int
+	desc    []byte // of the record added last
+	value   []byte // of the record added last, which begins at valueAt if it is loaded
+	valueAt int
+	next    int // index of the next record
+	baseTS  int64
+	mask    uint32
+	full    bool
 }
 
 // NewWriter begins a batch of count records in buf. mask says which columns are copied.
 func NewWriter(buf []byte, count int, mask uint32) Writer {
-	w := Writer{buf: buf, at: HeaderSize + count*RecordSize, count: count, baseTS: math.MaxInt64, mask: mask}
-	w.full = count < 0 || w.at > len(buf)
+	w := Writer{buf: buf, count: count, baseTS: math.MaxInt64, mask: mask}
+	w.Project(0)
 	return w
+}
+
+// Project makes room for so many fields of each record. It comes before the first Add; the batch needs FieldSize bytes more
+// for each.
+func (w *Writer) Project(fields int) {
+	w.stride = Stride(fields)
+	w.at = HeaderSize + w.count*w.stride
+	w.full = w.count < 0 || w.stride > math.MaxUint16 || w.at > len(w.buf)
 }
 
 // Add writes the next record, without record headers.
@@ -40,8 +52,9 @@ func (w *Writer) Add(r *Row) {
 		w.full = true
 		return
 	}
-	d := w.buf[HeaderSize+w.next*RecordSize:][:RecordSize:RecordSize]
+	d := w.buf[HeaderSize+w.next*w.stride:][:w.stride:w.stride]
 	w.next++
+	w.desc, w.value = d, r.Value
 	w.baseTS = min(w.baseTS, r.Timestamp)
 	le.PutUint32(d[16:], uint32(w.at))
 	le.PutUint32(d[20:], 0)
@@ -52,7 +65,29 @@ func (w *Writer) Add(r *Row) {
 	d[verdictAt] = Keep
 	d[verdictFlagsAt] = uint8(^w.mask & AllColumns)
 	w.column(d[0:8], r.Key, Keys)
+	w.valueAt = w.at
 	w.column(d[8:16], r.Value, Values)
+	for f := d[RecordSize:]; len(f) > 0; f = f[FieldSize:] {
+		le.PutUint32(f[0:], uint32(w.at))
+		le.PutUint32(f[4:], Null)
+	}
+}
+
+// Field sets field i of the record added last to a part of its value, which is copied unless the value is loaded. A field
+// that is not set is missing.
+func (w *Writer) Field(i int, from, to uint32) {
+	at := Stride(i)
+	if w.full || i < 0 || at+FieldSize > len(w.desc) || from > to || int64(to) > int64(len(w.value)) {
+		w.full = true
+		return
+	}
+	le.PutUint32(w.desc[at+4:], to-from)
+	if w.mask&Values != 0 {
+		le.PutUint32(w.desc[at:], uint32(w.valueAt)+from)
+		return
+	}
+	le.PutUint32(w.desc[at:], uint32(w.at))
+	w.bytes(w.value[from:to])
 }
 
 func (w *Writer) column(d, b []byte, bit uint32) {
@@ -86,7 +121,7 @@ func (w *Writer) Entries(n int) {
 		w.full = true
 		return
 	}
-	d := w.buf[HeaderSize+(w.next-1)*RecordSize:]
+	d := w.desc
 	le.PutUint32(d[16:], uint32(start))
 	le.PutUint32(d[20:], uint32(n))
 	w.at = start + n*EntrySize
@@ -97,7 +132,7 @@ func (w *Writer) Entry(i int, key string, value []byte) {
 	if w.mask&Headers == 0 || w.full || w.next == 0 {
 		return
 	}
-	d := w.buf[HeaderSize+(w.next-1)*RecordSize:]
+	d := w.desc
 	if i < 0 || uint32(i) >= le.Uint32(d[20:]) {
 		w.full = true
 		return
@@ -129,7 +164,7 @@ func (w *Writer) Finish() (int, error) {
 	h := w.buf[:HeaderSize]
 	le.PutUint32(h[0:], Magic)
 	le.PutUint16(h[4:], Version)
-	le.PutUint16(h[6:], RecordSize)
+	le.PutUint16(h[6:], uint16(w.stride))
 	le.PutUint32(h[8:], uint32(w.count))
 	le.PutUint32(h[12:], uint32(w.at))
 	le.PutUint64(h[16:], uint64(w.baseTS))
@@ -171,6 +206,21 @@ func (in Input) Row(i int) (Row, error) {
 	return r, nil
 }
 
+// Fields returns for how many fields of each record there is room.
+func (in Input) Fields() int { return (in.stride - RecordSize) / FieldSize }
+
+// Field returns field n of record i as its JSON stands in the value, or nil: it is missing.
+func (in Input) Field(i, n int) ([]byte, error) {
+	if i < 0 || i >= in.count || n < 0 || n >= in.Fields() {
+		return nil, fmt.Errorf("%w: no field %d of record %d", ErrMalformed, n, i)
+	}
+	b, err := in.slice(in.buf[HeaderSize+i*in.stride+Stride(n):][:FieldSize])
+	if err != nil {
+		return nil, fmt.Errorf("field %d of record %d: %w", n, i, err)
+	}
+	return b, nil
+}
+
 // Entries calls visit for each record header of record i, in order.
 func (in Input) Entries(i int, visit func(key, value []byte)) error {
 	d, err := in.descriptor(i)
@@ -198,12 +248,13 @@ func Cursor(buf []byte) (uint32, bool) {
 	return le.Uint32(buf[CursorAt:]), true
 }
 
-// Verdicts reads the verdicts of the first len(dst) records from an answered input batch.
-func Verdicts(dst []Verdict, buf []byte) error {
-	if int64(len(buf)) < HeaderSize+int64(len(dst))*RecordSize {
+// Verdicts reads the verdicts of the first len(dst) records from an answered input batch. Its stride is that with which it
+// was written: what stands in it now is the guest's.
+func Verdicts(dst []Verdict, buf []byte, stride int) error {
+	if int64(len(buf)) < HeaderSize+int64(len(dst))*int64(stride) {
 		return fmt.Errorf("%w: %d bytes are too short for %d verdicts", ErrMalformed, len(buf), len(dst))
 	}
-	for i, at := 0, HeaderSize+verdictAt; i < len(dst); i, at = i+1, at+RecordSize {
+	for i, at := 0, HeaderSize+verdictAt; i < len(dst); i, at = i+1, at+stride {
 		dst[i] = buf[at]
 	}
 	return nil

@@ -114,7 +114,7 @@ func (b *bare) run(t testing.TB, values [][]byte, keep bool) string {
 	}
 	head, _ := b.module.Memory().Read(uint32(ptr), uint32(abi.HeaderSize+len(values)*abi.RecordSize))
 	verdicts := make([]abi.Verdict, len(values))
-	if err := abi.Verdicts(verdicts, head); err != nil {
+	if err := abi.Verdicts(verdicts, head, abi.RecordSize); err != nil {
 		t.Fatal(err)
 	}
 	out, _ := b.module.Memory().Read(uint32(r[0]>>32), uint32(r[0]))

@@ -7,7 +7,11 @@
  *
  *     static int plugin_init(const char *start, uint32_t n);
  *
- * is called once with the start message, JSON, and answers 0; anything else keeps the plugin from starting. */
+ * is called once with the start message, JSON, and answers 0; anything else keeps the plugin from starting.
+ *
+ * With SP1_FIELDS defined before, names of fields with a zero behind each, as in "price\0" "channel\0", the host reads the
+ * JSON of each value, and sp1_field gives the fields by their place in that list. The value itself is not there then, unless
+ * SP1_NEEDS is defined with SP1_VALUES in it. */
 #ifndef SP1_H
 #define SP1_H
 #include <stdint.h>
@@ -23,6 +27,7 @@
 #define SP1_IMPORT(n)
 #endif
 enum { SP1_KEEP, SP1_DROP, SP1_FAIL, SP1_REPLACED };
+enum { SP1_KEYS = 1, SP1_VALUES = 2, SP1_HEADERS = 4 }; /* what SP1_NEEDS is made of */
 #define SP1_NULL 0xFFFFFFFFu
 #define SP1_INHERIT 0x80000000u
 #define SP1_INHERIT_TIME INT64_MIN
@@ -99,7 +104,8 @@ SP1_EXPORT(sp_alloc) uint8_t *sp_alloc(uint32_t n) {
   return sp1_arena;
 }
 
-/* SP1_ROOM is how many bytes of output data one record may need at most, given its value's length. */
+/* SP1_ROOM is how many bytes of output data one record may need at most, given the length of its value, or of its
+ * fields if there are only these. */
 #ifndef SP1_ROOM
 #define SP1_ROOM(len) (2 * (len) + 256)
 #endif
@@ -138,6 +144,34 @@ static inline void sp1_set_key(sp1_batch *b, sp1_record *o, uint32_t n) {
   b->end += n;
 }
 
+#ifdef SP1_FIELDS
+#ifndef SP1_NEEDS
+#define SP1_NEEDS (SP1_KEYS | SP1_HEADERS)
+#endif
+static const char sp1_fields[] = SP1_FIELDS;
+SP1_EXPORT(sp_fields) int64_t sp_fields(void) { return (int64_t)((uint64_t)(uintptr_t)sp1_fields << 32 | (sizeof sp1_fields - 1)); }
+
+/* sp1_field returns the JSON of field i of SP1_FIELDS, *n bytes of it, or 0 if the record has none. */
+static inline const char *sp1_field(sp1_batch *b, const sp1_record *r, uint32_t i, uint32_t *n) {
+  const uint32_t *slot = (const uint32_t *)(r + 1) + 2 * i;
+  *n = slot[1];
+  return slot[1] == SP1_NULL ? 0 : (const char *)b->base + slot[0];
+}
+#endif
+#ifdef SP1_NEEDS
+SP1_EXPORT(sp_needs) int32_t sp_needs(void) { return SP1_NEEDS; }
+#endif
+
+/* sp1_given is the length of what is given of a value: all of it, or the fields. */
+static inline uint32_t sp1_given(const sp1_record *r, uint32_t fields) {
+  if (r->val_len != SP1_NULL) return r->val_len;
+  const uint32_t *slot = (const uint32_t *)(r + 1);
+  uint32_t n = 0;
+  for (; fields; fields--, slot += 2)
+    if (slot[1] != SP1_NULL) n += slot[1];
+  return n;
+}
+
 static int plugin(sp1_batch *b, uint32_t i, const sp1_record *r);
 
 #ifdef SP1_INIT
@@ -151,7 +185,7 @@ SP1_EXPORT(sp_process) int64_t sp_process(uint8_t *in, uint32_t len) {
   uint64_t room = sizeof(sp1_header), most = 0;
   for (uint32_t i = 0; i < h->count; i++) {
     sp1_record *r = (sp1_record *)(in + sizeof(*h) + (uint64_t)i * h->record_size);
-    uint32_t n = r->val_len == SP1_NULL ? 0 : r->val_len;
+    uint32_t n = sp1_given(r, (h->record_size - sizeof(sp1_record)) / 8);
     most += SP1_OUTPUTS(n);
     room += SP1_ROOM(n);
   }

@@ -58,6 +58,17 @@ func spInit(_, n uint32) int32 {
 	return Init(append([]byte(nil), arena[:n]...), report)
 }
 
+//go:wasmexport sp_needs
+func spNeeds() int32 { return int32(Needs()) }
+
+//go:wasmexport sp_fields
+func spFields() int64 {
+	if len(wanted) == 0 {
+		return 0
+	}
+	return int64(uintptr(unsafe.Pointer(unsafe.SliceData(wanted))))<<32 | int64(len(wanted))
+}
+
 //go:wasmexport sp_process
 func spProcess(_, n uint32) int64 {
 	if err := Process(arena[:n], &out, report); err != nil {

@@ -35,7 +35,7 @@ func TestProcessAnswersEachRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	verdicts := make([]abi.Verdict, 3)
-	if err := abi.Verdicts(verdicts, buf); err != nil || [3]abi.Verdict(verdicts) != [3]abi.Verdict{abi.Keep, abi.Fail, abi.Replaced} {
+	if err := abi.Verdicts(verdicts, buf, abi.RecordSize); err != nil || [3]abi.Verdict(verdicts) != [3]abi.Verdict{abi.Keep, abi.Fail, abi.Replaced} {
 		t.Errorf("verdicts are %v, %v", verdicts, err)
 	}
 	if failures != "because" || out.Len() != 2 {

@@ -4,7 +4,15 @@
 //! A plugin with a configuration names a second function, `streamproc_plugin::export!(function, init = configure);`, which
 //! is called once with the start message as JSON text: `{"plugin","config","topics","outputs","metrics"}`, and `look_back` where the step has it.
 
+//!
+//! A plugin that looks at a few fields of JSON objects names them, `streamproc_plugin::export!(function, fields = ["price",
+//! "channel"]);`, and finds them by their places: `r.field(0)` is the price. The host reads the JSON. There is no `value`
+//! then, unless it is `fields = […], value`; what is no JSON object goes to the dead letters before the function sees it, and
+//! a null value passes.
+
 pub mod json;
+
+use std::borrow::Cow;
 
 /// What becomes of a record.
 pub enum Verdict {
@@ -31,9 +39,16 @@ pub struct Record<'a> {
     batch: &'a [u8],
     headers: u32,
     header_count: u32,
+    fields: &'a [u8],
 }
 
 impl<'a> Record<'a> {
+    /// The field of that place in the list of fields; `None` if the record has none.
+    pub fn field(&self, place: usize) -> Option<Field<'a>> {
+        let at = place * FIELD;
+        self.fields.get(at..at + FIELD).and_then(|slot| column(self.batch, slot, 0)).map(|json| Field { json })
+    }
+
     /// All headers, in order.
     pub fn headers(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
         let (batch, at) = (self.batch, self.headers as usize);
@@ -47,6 +62,74 @@ impl<'a> Record<'a> {
     pub fn header(&self, name: &str) -> Option<Option<&'a [u8]>> {
         self.headers().filter(|(k, _)| *k == name.as_bytes()).last().map(|(_, v)| v)
     }
+}
+
+/// A field of a JSON object.
+#[derive(Clone, Copy)]
+pub struct Field<'a> {
+    json: &'a [u8],
+}
+
+impl<'a> Field<'a> {
+    /// The field as it is written.
+    pub fn json(&self) -> &'a [u8] {
+        self.json
+    }
+    /// A whole number in digits, or a number, or whatever else reads itself from the JSON of one: `field.number::<u64>()`.
+    pub fn number<N: std::str::FromStr>(&self) -> Option<N> {
+        match self.json {
+            [b'-' | b'0'..=b'9', ..] => std::str::from_utf8(self.json).ok()?.parse().ok(),
+            _ => None,
+        }
+    }
+    /// True or false.
+    pub fn bool(&self) -> Option<bool> {
+        match self.json {
+            b"true" => Some(true),
+            b"false" => Some(false),
+            _ => None,
+        }
+    }
+    pub fn is_null(&self) -> bool {
+        self.json == b"null"
+    }
+    /// A string.
+    pub fn text(&self) -> Option<Cow<'a, str>> {
+        let [b'"', text @ .., b'"'] = self.json else { return None };
+        let text = std::str::from_utf8(text).ok()?;
+        Some(if text.contains('\\') { Cow::Owned(plain(text)) } else { Cow::Borrowed(text) })
+    }
+}
+
+/// Resolves the escapes of a string. Half of a pair of surrogates becomes U+FFFD.
+fn plain(mut text: &str) -> String {
+    let unit = |s: &str| s.strip_prefix("\\u").and_then(|s| u16::from_str_radix(s.get(..4)?, 16).ok());
+    let mut to = String::with_capacity(text.len());
+    while let Some(at) = text.find('\\') {
+        to.push_str(&text[..at]);
+        text = &text[at..];
+        let Some(first) = unit(text) else {
+            let c = text[1..].chars().next().unwrap_or('\\');
+            to.push(match c {
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                c => c,
+            });
+            text = text.get(1 + c.len_utf8()..).unwrap_or("");
+            continue;
+        };
+        text = &text[6..];
+        let pair = unit(text).and_then(|second| char::decode_utf16([first, second]).next()?.ok()).filter(|&c| c > '\u{ffff}');
+        if pair.is_some() {
+            text = &text[6..];
+        }
+        to.push(pair.or(char::from_u32(first.into())).unwrap_or(char::REPLACEMENT_CHARACTER));
+    }
+    to.push_str(text);
+    to
 }
 
 /// One output. What is not set is as in the record.
@@ -104,6 +187,7 @@ const NULL: u32 = 0xFFFF_FFFF;
 const HEADER: usize = 32;
 const RECORD: usize = 48;
 const ENTRY: usize = 16;
+const FIELD: usize = 8;
 
 impl Outputs {
     /// Adds an output that keeps the record's headers and timestamp, and its key unless a new one is given.
@@ -350,7 +434,7 @@ impl State {
             let at = HEADER + i * stride;
             out.source = i as u32;
             let before = (out.descriptors.len(), out.data.len(), out.count);
-            let verdict = f(&record(batch, at), out);
+            let verdict = f(&record(batch, at, stride), out);
             if !matches!(verdict, Verdict::Replaced) {
                 out.descriptors.truncate(before.0);
                 out.data.truncate(before.1);
@@ -374,7 +458,7 @@ impl State {
     }
 }
 
-fn record(batch: &[u8], at: usize) -> Record<'_> {
+fn record(batch: &[u8], at: usize, stride: usize) -> Record<'_> {
     let d = &batch[at..at + RECORD];
     Record {
         key: column(batch, d, 0),
@@ -386,13 +470,37 @@ fn record(batch: &[u8], at: usize) -> Record<'_> {
         batch,
         headers: u32_at(d, 16),
         header_count: u32_at(d, 20),
+        fields: &batch[at + RECORD..at + stride],
     }
 }
 
 /// Exports a `fn(&Record, &mut Outputs) -> Verdict` as a plugin; with `init = f`, a `fn(&str) -> Result<(), String>` is
 /// called first.
+///
+/// `fields = ["price", "channel"]` behind these are the fields of JSON values that it wants; `value` behind them asks for
+/// the value too.
 #[macro_export]
 macro_rules! export {
+    ($f:path $(, init = $init:path)?, fields = [$($name:literal),+ $(,)?], value) => {
+        $crate::export!($f $(, init = $init)?);
+        $crate::export!(@fields 7, $($name),+);
+    };
+    ($f:path $(, init = $init:path)?, fields = [$($name:literal),+ $(,)?]) => {
+        $crate::export!($f $(, init = $init)?);
+        $crate::export!(@fields 5, $($name),+);
+    };
+    (@fields $needs:literal, $($name:literal),+) => {
+        #[no_mangle]
+        pub extern "C" fn sp_needs() -> i32 {
+            $needs // 1 keys, 2 values, 4 headers
+        }
+
+        #[no_mangle]
+        pub extern "C" fn sp_fields() -> i64 {
+            const NAMES: &str = concat!($($name, "\0"),+);
+            ((NAMES.as_ptr() as usize as u64) << 32 | NAMES.len() as u64) as i64
+        }
+    };
     ($f:path, init = $init:path) => {
         $crate::export!($f);
 
@@ -484,6 +592,39 @@ mod tests {
     fn entries(b: &[u8], at: usize, n: usize) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
         let read = |e: &[u8]| (column(b, e, 0).unwrap().to_vec(), column(b, e, 8).map(<[u8]>::to_vec));
         b[at..at + n * ENTRY].chunks_exact(ENTRY).map(read).collect()
+    }
+
+    /// A batch of one record whose value is not there, with the JSON of fields; "" is missing.
+    fn projected(fields: &[&str]) -> Vec<u8> {
+        let one = batch(&[b""], &[]);
+        let data = HEADER + RECORD + fields.len() * FIELD;
+        let (mut b, mut text) = (one[..HEADER + RECORD].to_vec(), Vec::new());
+        b[6..8].copy_from_slice(&((RECORD + fields.len() * FIELD) as u16).to_le_bytes());
+        b[HEADER + 12..HEADER + 16].copy_from_slice(&NULL.to_le_bytes());
+        for f in fields {
+            b.extend_from_slice(&((data + text.len()) as u32).to_le_bytes());
+            b.extend_from_slice(&(if f.is_empty() { NULL } else { f.len() as u32 }).to_le_bytes());
+            text.extend_from_slice(f.as_bytes());
+        }
+        b.extend_from_slice(&text);
+        b
+    }
+
+    #[test]
+    fn fields_have_the_kind_they_are_written_in() {
+        let b = projected(&["-12", "1.5e3", "true", "null", "", r#""\u00e9\ud83d\ude00 \ud83dA\"\n""#, r#""plain""#]);
+        let (_, verdicts) = process(&b, |r, _| {
+            let field = |i| r.field(i).unwrap();
+            assert!(r.value.is_none() && r.field(4).is_none() && r.field(7).is_none());
+            assert_eq!((field(0).number(), field(0).number::<u8>(), field(0).json()), (Some(-12), None, &b"-12"[..]));
+            assert_eq!((field(1).number(), field(1).number::<i64>(), field(1).bool()), (Some(1500.0), None, None));
+            assert_eq!((field(2).bool(), field(2).number::<f64>(), field(2).text()), (Some(true), None, None));
+            assert!(field(3).is_null() && !field(2).is_null());
+            assert_eq!(field(5).text().unwrap(), "é😀 \u{fffd}A\"\n");
+            assert!(matches!(field(6).text(), Some(Cow::Borrowed("plain"))));
+            Verdict::Keep
+        });
+        assert_eq!(verdicts, [0]);
     }
 
     #[test]
