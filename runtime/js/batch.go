@@ -17,7 +17,7 @@ import (
 func (s *session) Process(ctx context.Context, c *runtime.Call) error {
 	s.ctx, s.stopped = ctx, false
 	for lo := 0; lo < c.Len(); {
-		hi, todo := script.Gather(c, lo, s.script.Bytes)
+		hi, todo := s.input.Gather(c, lo, s.script.Bytes)
 		if len(todo) > 0 {
 			if err := s.batch(ctx, c, todo); err != nil {
 				return err

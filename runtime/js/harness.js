@@ -67,8 +67,11 @@
       ({ filter, map, flatMap } = plugin);
       for (const [name, f] of [["filter", filter], ["map", map], ["flatMap", flatMap], ["init", plugin.init]])
         if (f !== undefined && typeof f !== "function") throw new TypeError(`the export ${name} is no function`);
+      const { fields } = plugin;
+      if (fields !== undefined && !(isArray(fields) && fields.every(f => typeof f === "string"))) throw new TypeError("the export fields is no list of names");
       if (plugin.init !== undefined) sync("init", plugin.init(parse(config)));
-      return (filter ? 1 : 0) | (map ? 2 : 0) | (flatMap ? 4 : 0) | ([filter, map, flatMap].some(wantsRecord) ? 8 : 0);
+      const has = (filter ? 1 : 0) | (map ? 2 : 0) | (flatMap ? 4 : 0) | ([filter, map, flatMap].some(wantsRecord) ? 8 : 0);
+      return stringify({ has, fields });
     },
 
     // json takes values by line, and answers by line: = keep, - drop, > one output, * a number of outputs and these in

@@ -284,6 +284,39 @@ func TestAStepMustSuitItsScript(t *testing.T) {
 	}
 }
 
+func TestAScriptIsGivenTheFieldsThatItWants(t *testing.T) {
+	g := newRig(t).guest(`
+		export const fields = ["price", "a.b"];
+		export const filter = v => v.price !== 0;
+		export const map = v => v;`)
+	if got := strings.Join(g.Fields(), " "); got != "price a.b" {
+		t.Errorf("it wants %s", got)
+	}
+	b := guesttest.Batch(`{"x":[1,{"price":7}],"price":1.5}`, `{"price":0,"x":1}`, `{"a.b":"\u00e9","x":"y"}`, `[1]`, `{"price":`, `{"pric\u0065":1,"price":{"a":null}}`)
+	guesttest.Check(t, guesttest.Outcome(t, g, b), `{"price":1.5}`, "filtered", `{"a.b":"é"}`,
+		"!decode the value is JSON, but no object, so it has no fields", "!decode the value is not JSON: it goes wrong at byte 10", `{"price":{"a":null}}`)
+}
+
+func TestAFilterOfFieldsPassesTheOriginalBytes(t *testing.T) {
+	g := newRig(t).guest(`export const fields = ["price"]; export const filter = v => v.price > 1`)
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{ "price":2.50, "x":1 }`, `{"price":1}`)), `{ "price":2.50, "x":1 }`, "filtered")
+}
+
+func TestFieldsOfAWrongFormKeepAScriptFromStarting(t *testing.T) {
+	r := newRig(t)
+	for fields, want := range map[string]string{
+		`"price"`: "fields is no list of names", `[1]`: "fields is no list of names", `[""]`: "price.ts: fields: field 1", `["a","a"]`: `the field "a" is wanted twice`,
+		`Array.from({ length: 65 }, (_, i) => "f" + i)`: "over the limit of 64",
+	} {
+		if _, err := r.start(`export const fields = `+fields+`; export const filter = v => true`, runtime.Filter); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", fields, err)
+		}
+	}
+	if _, err := r.start(`export const fields = ["a"]; export const filter = v => true`, runtime.Filter, inBytes); err == nil || !strings.Contains(err.Error(), "bytes") {
+		t.Errorf("fields of bytes: %v", err)
+	}
+}
+
 func TestConsoleGoesToTheLog(t *testing.T) {
 	r := newRig(t)
 	guesttest.Outcome(t, r.guest(`export function map(v) { console.warn("seen", v, { a: 1 }); return v }`), guesttest.Batch("1"))

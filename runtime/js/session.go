@@ -3,9 +3,9 @@ package js
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/script"
@@ -154,9 +154,22 @@ func (s *session) begin(ctx context.Context, start, plugin, config handle) error
 	if err != nil {
 		return err
 	}
-	s.has, err = strconv.Atoi(string(text))
-	return err
+	var told struct {
+		Has    int
+		Fields []string
+	}
+	if err := json.Unmarshal(text, &told); err != nil {
+		return fmt.Errorf("reading what the script has: %w", err)
+	}
+	s.has = told.Has
+	if err := s.input.Project(told.Fields); err != nil {
+		return fmt.Errorf("%s: fields: %w", s.script.name, err)
+	}
+	return nil
 }
+
+// Fields are those that the script wants instead of whole values.
+func (s *session) Fields() []string { return s.input.Fields() }
 
 func (s *session) can(bit int) bool { return s.has&bit != 0 }
 
@@ -170,6 +183,8 @@ func (s *session) suits(mode runtime.Mode) error {
 		return fmt.Errorf("%s exports none of filter, map and flatMap", name)
 	case mode == runtime.Filter && (s.can(hasMap) || s.can(hasFlatMap)):
 		return fmt.Errorf("%s exports map or flatMap; use it as a transform", name)
+	case s.input.Fields() != nil && s.script.Bytes:
+		return fmt.Errorf("%s exports fields, and is given bytes (decode: bytes), which have none", name)
 	}
 	return nil
 }

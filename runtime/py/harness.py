@@ -150,6 +150,16 @@ def function(module, word):
     return f
 
 
+def wanted(module):
+    """The fields of values that the script wants, or None: it gets values as they are."""
+    names = module.__dict__.get("fields")
+    if names is None or callable(names):
+        return None
+    if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
+        raise TypeError("fields is no list of names")
+    return list(names)
+
+
 def load():
     """Runs the script, and tells it its configuration."""
     for other in files:
@@ -157,7 +167,7 @@ def load():
     module = sys.modules[name] = Module(name)
     module.__file__ = files[name]
     exec(codes[name], module.__dict__)
-    functions.update(record=False)
+    functions.update(record=False, fields=wanted(module))
     functions.update({word: function(module, word) for word in ("filter", "map", "flat_map", "init")})
     if functions["init"] is not None:
         functions["init"](loads(start["config"]))
@@ -257,7 +267,7 @@ def run():
         send(b"E", explain(error))
         _exit(1)
     address, _ = cursor.buffer_info()
-    send(b"R", dumps({"cursor": address, **{word: bool(f) for word, f in functions.items()}}).encode())
+    send(b"R", dumps({"cursor": address, **{word: f if word == "fields" else bool(f) for word, f in functions.items()}}).encode())
     failed = False
     while True:
         batch = receive()

@@ -311,6 +311,26 @@ def map(v): return str(tries[v]())`)
 	}
 }
 
+func TestAScriptIsGivenTheFieldsThatItWants(t *testing.T) {
+	r := newRig(t)
+	g := r.guest("fields = ('price', 'id')\ndef map(v):\n    return {**v, 'twice': v['price'] * 2}")
+	if got := strings.Join(g.Fields(), " "); got != "price id" {
+		t.Errorf("it wants %s", got)
+	}
+	b := guesttest.Batch(`{"x":[1,{"price":7}],"price":2}`, `{"id":"a"}`, `{"id":"b","price":3,"price":4}`, `null`)
+	guesttest.Check(t, guesttest.Outcome(t, g, b), `{"price":2,"twice":4}`, "!error price.py:3:27: KeyError: 'price' (in map)", `{"price":4,"id":"b","twice":8}`,
+		"!decode the value is JSON, but no object, so it has no fields")
+	if _, err := r.start("fields = 'price'\ndef filter(v):\n    return True", runtime.Filter); err == nil || !strings.Contains(err.Error(), "fields is no list of names") {
+		t.Errorf("a text as a list: %v", err)
+	}
+	if _, err := r.start("fields = ['a', 'a']\ndef filter(v):\n    return True", runtime.Filter); err == nil || !strings.Contains(err.Error(), "wanted twice") {
+		t.Errorf("a name twice: %v", err)
+	}
+	if _, err := r.start("fields = ['a']\ndef filter(v):\n    return True", runtime.Filter, inBytes); err == nil || !strings.Contains(err.Error(), "bytes") {
+		t.Errorf("fields of bytes: %v", err)
+	}
+}
+
 func TestPrintGoesToTheLog(t *testing.T) {
 	r := newRig(t)
 	guesttest.Outcome(t, r.guest("import sys\ndef map(v):\n  print('seen', v, end=''); print('', v)\n  print('odd', file=sys.stderr)"), guesttest.Batch("1"))

@@ -42,11 +42,12 @@ type session struct {
 
 // functions is what the harness tells of a script.
 type functions struct {
-	Cursor  uint32 `json:"cursor"` // where the harness notes which record it is at
-	Filter  bool   `json:"filter"`
-	Map     bool   `json:"map"`
-	FlatMap bool   `json:"flat_map"`
-	Record  bool   `json:"record"` // one of them looks at the record
+	Cursor  uint32   `json:"cursor"` // where the harness notes which record it is at
+	Filter  bool     `json:"filter"`
+	Map     bool     `json:"map"`
+	FlatMap bool     `json:"flat_map"`
+	Record  bool     `json:"record"` // one of them looks at the record
+	Fields  []string `json:"fields"` // of values that it wants
 }
 
 // Arguments implements runtime.Environment: isolated, without the environment and without site-packages.
@@ -77,8 +78,14 @@ func (s *session) Start(ctx context.Context) error {
 		return fmt.Errorf("the engine asks for records before the script is ready: is it a Python?")
 	}
 	s.first = nil
+	if err := s.input.Project(s.has.Fields); err != nil {
+		return fmt.Errorf("%s: fields: %w", s.script.name, err)
+	}
 	return s.suits()
 }
+
+// Fields are those that the script wants instead of whole values.
+func (s *session) Fields() []string { return s.input.Fields() }
 
 func (s *session) tooLarge() string {
 	return fmt.Sprintf("%s is out of memory: the limit memory is %d bytes", s.script.name, s.host.MemoryBytes())
@@ -94,6 +101,8 @@ func (s *session) suits() error {
 		return fmt.Errorf("%s has none of filter, map and flat_map", name)
 	case s.host.Mode() == runtime.Filter && (h.Map || h.FlatMap):
 		return fmt.Errorf("%s has map or flat_map; use it as a transform", name)
+	case h.Fields != nil && s.script.Bytes:
+		return fmt.Errorf("%s wants fields, and is given bytes (decode: bytes), which have none", name)
 	}
 	return nil
 }
@@ -101,7 +110,7 @@ func (s *session) suits() error {
 // Process implements runtime.Session.
 func (s *session) Process(ctx context.Context, c *runtime.Call) error {
 	for lo := 0; lo < c.Len(); {
-		hi, todo := script.Gather(c, lo, s.script.Bytes)
+		hi, todo := s.input.Gather(c, lo, s.script.Bytes)
 		if len(todo) > 0 {
 			if err := s.batch(ctx, c, todo); err != nil {
 				return err

@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/streamproc/streamproc/fields"
 	"github.com/streamproc/streamproc/stream"
 )
 
@@ -30,9 +32,10 @@ type Call interface {
 }
 
 // Gather lists the records from lo on that go into the engine together, and says where the next ones begin. Tombstones
-// pass; what a script could not read is answered at once.
-func Gather(c Call, lo int, asBytes bool) (hi int, todo []int) {
+// pass; what a script could not read, or where it finds none of the fields that it wants, is answered at once.
+func (in *Input) Gather(c Call, lo int, asBytes bool) (hi int, todo []int) {
 	size := 0
+	in.spans = in.spans[:0]
 	for hi = lo; hi < c.Len() && len(todo) < batchRecords; hi++ {
 		value := c.Record(hi).Value
 		if value == nil {
@@ -42,7 +45,7 @@ func Gather(c Call, lo int, asBytes bool) (hi int, todo []int) {
 		if size += len(value); size > batchBytes && len(todo) > 0 {
 			return hi, todo
 		}
-		if why := unreadable(value, asBytes); why != "" {
+		if why := in.unreadable(value, asBytes); why != "" {
 			c.Fail(hi, stream.ReasonDecode, why)
 			continue
 		}
@@ -53,8 +56,10 @@ func Gather(c Call, lo int, asBytes bool) (hi int, todo []int) {
 
 // unreadable says why a value cannot be a line of JSON, if that would not come to light in the engine: it repairs what is
 // not UTF-8, and a line break that stands in a string would be lost with the others.
-func unreadable(value []byte, asBytes bool) string {
+func (in *Input) unreadable(value []byte, asBytes bool) string {
 	switch {
+	case in.fields != nil:
+		return in.find(value)
 	case asBytes:
 		return ""
 	case !utf8.Valid(value):
@@ -80,9 +85,63 @@ type Input struct {
 	Text    []byte // the values, as lines of JSON; as bytes one after the other
 	Lengths []byte // of values as bytes: a list in JSON
 	Records []byte // what is known of each record beside its value: a list in JSON, empty if nobody asks
+
+	fields *fields.Set // nil: the script gets values as they are
+	labels [][]byte    // of each field its name, as it stands in JSON before a value
+	spans  []fields.Span
 }
 
-// Write lays out some records.
+// Project lets the script have objects with these fields only. nil is no list.
+func (in *Input) Project(names []string) (err error) {
+	if in.fields = nil; names == nil {
+		return nil
+	}
+	if in.fields, err = fields.New(names); err != nil {
+		return err
+	}
+	in.labels = in.labels[:0]
+	for _, name := range names {
+		in.labels = append(in.labels, append(appendText(nil, []byte(name)), ':'))
+	}
+	return nil
+}
+
+// Fields are the names given to Project.
+func (in *Input) Fields() []string {
+	if in.fields == nil {
+		return nil
+	}
+	return in.fields.Names()
+}
+
+// find notes where the fields of a value are, or says why it has none.
+func (in *Input) find(value []byte) string {
+	at, n := len(in.spans), len(in.labels)
+	in.spans = slices.Grow(in.spans, n)[:at+n]
+	if err := in.fields.Find(value, in.spans[at:]); err != nil {
+		in.spans = in.spans[:at]
+		return err.Error()
+	}
+	return ""
+}
+
+// appendObject appends an object of the fields of record n of those gathered.
+func (in *Input) appendObject(to, value []byte, n int) []byte {
+	to = append(to, '{')
+	open := len(to)
+	for i, s := range in.spans[n*len(in.labels) : (n+1)*len(in.labels)] {
+		if s.Missing() {
+			continue
+		}
+		if len(to) > open {
+			to = append(to, ',')
+		}
+		to = append(append(to, in.labels[i]...), value[s.From:s.To]...)
+	}
+	return append(to, '}')
+}
+
+// Write lays out the records gathered.
 func (in *Input) Write(c Call, todo []int, asBytes, records bool) {
 	in.Text, in.Lengths, in.Records = in.Text[:0], in.Lengths[:0], in.Records[:0]
 	for n, i := range todo {
@@ -94,7 +153,13 @@ func (in *Input) Write(c Call, todo []int, asBytes, records bool) {
 			in.Text = append(in.Text, '\n')
 			fallthrough
 		default:
-			in.Text = appendLine(in.Text, value)
+			at := len(in.Text)
+			if in.fields != nil {
+				in.Text = in.appendObject(in.Text, value, n)
+			} else {
+				in.Text = append(in.Text, value...)
+			}
+			inLine(in.Text[at:])
 		}
 		if records {
 			in.Records = appendRecord(append(in.Records, comma(n)), c.Record(i))
@@ -116,15 +181,12 @@ func comma(n int) byte {
 	return ','
 }
 
-// appendLine appends a JSON document as one line. A line break stands between its tokens, where a space says the same.
-func appendLine(to, value []byte) []byte {
-	at := len(to)
-	to = append(to, value...)
-	line := to[at:]
+// inLine makes one line of a JSON document. A line break stands between its tokens, where a space says the same.
+func inLine(line []byte) {
 	for {
 		i := bytes.IndexByte(line, '\n')
 		if i < 0 {
-			return to
+			return
 		}
 		line[i] = ' '
 		line = line[i+1:]
