@@ -34,6 +34,7 @@ test: deps ## every test, on a real Kafka and a real Redis
 	go test -tags synctests -timeout 10m ./sim
 	$(MAKE) -C plugins test
 	$(MAKE) -C runtime/compat test
+	$(MAKE) -C bench/guests test
 
 lint: ## golangci-lint, pinned
 	@$(GOBIN)/golangci-lint version 2>/dev/null | grep -q "$(GOLANGCI_LINT:v%=%)" || \

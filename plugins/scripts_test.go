@@ -17,6 +17,13 @@ func TestTheScriptGivesTheWantedOutput(t *testing.T) {
 	}
 }
 
+func TestTheScriptOfFieldsAnswersAsTheModule(t *testing.T) {
+	want := string(file(t, "examples/dear-bids/want.jsonl"))
+	if got := strings.ReplaceAll(run(t, "examples/dear-bids/dear_bids.ts", "examples/dear-bids"), "dear_bids.ts: ", ""); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestTheScriptOfQuery1AnswersAsItsJudgeWants(t *testing.T) {
 	var in, want []byte
 	for n := range int64(2000) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/streamproc/streamproc/fields"
 	"github.com/streamproc/streamproc/runtime"
 )
 
@@ -31,6 +32,7 @@ func (p *Plugin) Check(ctx context.Context, records []Record) (list []Rule, err 
 		{"null, empty, long and odd values cost at most themselves", p.endures},
 		{"memory does not grow from batch to batch", p.settles},
 		{"a record costs less than a tenth of its fuel", p.thrifty},
+		{"each field that it wants is in one of the records", p.finds},
 	}
 	for _, r := range rules {
 		rule := Rule{Name: r.name, Pass: true}
@@ -194,6 +196,35 @@ func (p *Plugin) thrifty(ctx context.Context, records []Record) error {
 	limit := p.plugin.Fuel()
 	if m.FuelPerRecord > float64(limit)/10 {
 		return fmt.Errorf("%.0f units of a limit of %d: a larger record would not get through", m.FuelPerRecord, limit)
+	}
+	return nil
+}
+
+// finds looks for the fields that the plugin wants: a name that no record has is misspelt, or these records are not what it
+// is for.
+func (p *Plugin) finds(ctx context.Context, records []Record) (err error) {
+	g, err := p.guest(ctx, runtime.Events{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.Close(ctx)) }()
+	set, err := fields.New(g.Fields())
+	if err != nil {
+		return err
+	}
+	found, spans := make([]bool, len(set.Names())), make([]fields.Span, len(set.Names()))
+	for i := range records {
+		if set.Find(records[i].Value, spans) != nil {
+			continue // as a dead letter it says why itself
+		}
+		for n, s := range spans {
+			found[n] = found[n] || !s.Missing()
+		}
+	}
+	for n, name := range set.Names() {
+		if !found[n] {
+			return fmt.Errorf("no record has the field %q: is it misspelt?", name)
+		}
 	}
 	return nil
 }

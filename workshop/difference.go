@@ -76,7 +76,7 @@ func difference(was, is []Line) Difference {
 		case k >= len(was):
 			d.Detail = append(d.Detail, "+ "+at+shown(is[k].String()))
 		default:
-			for _, field := range fields(&was[k], &is[k]) {
+			for _, field := range differing(&was[k], &is[k]) {
 				d.Detail = append(d.Detail, field[:2]+at+field[2:])
 			}
 		}
@@ -84,8 +84,8 @@ func difference(was, is []Line) Difference {
 	return d
 }
 
-// fields tells which fields of two outputs differ: - is gone, + is new, ~ is another.
-func fields(was, is *Line) (list []string) {
+// differing tells which fields of two outputs differ: - is gone, + is new, ~ is another.
+func differing(was, is *Line) (list []string) {
 	list = values("$", was.Value, is.Value)
 	key := func(l *Line) string {
 		if l.Key == nil {

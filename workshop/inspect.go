@@ -1,26 +1,30 @@
 package workshop
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/meter"
 )
 
-// Report is what a module is, before any of it has run.
+// Report is what a module is, before any of it has run; Fields is what it says of itself once it has started.
 type Report struct {
 	File    string   `json:"file"`
 	Bytes   int      `json:"bytes"`
 	SHA256  string   `json:"sha256"`
 	ABI     string   `json:"abi"`
-	Imports []string `json:"imports"` // module.name type
-	Exports []string `json:"exports"` // name type
+	Imports []string `json:"imports"`           // module.name type
+	Exports []string `json:"exports"`           // name type
+	Fields  []string `json:"fields,omitempty"`  // of JSON objects that it is given instead of the value, or beside it
+	Trouble string   `json:"trouble,omitempty"` // why it does not start, so that its fields are not known
 }
 
 // Inspect tells what a loaded plugin is.
-func (p *Plugin) Inspect() (Report, error) {
+func (p *Plugin) Inspect(ctx context.Context) (Report, error) {
 	r := Report{File: p.File, Bytes: len(p.Module), SHA256: p.Digest, ABI: p.ABI, Imports: []string{}, Exports: []string{}}
 	m, err := meter.Read(p.Module, meter.Large())
 	if err != nil {
@@ -33,7 +37,13 @@ func (p *Plugin) Inspect() (Report, error) {
 		t, _ := m.Exported(e.Name)
 		r.Exports = append(r.Exports, fmt.Sprintf("%s %s", e.Name, kindOf(e.Kind, t)))
 	}
-	return r, nil
+	g, err := p.guest(ctx, runtime.Events{})
+	if err != nil {
+		r.Trouble = err.Error() // a plugin without its configuration can be looked at too
+		return r, nil
+	}
+	r.Fields = g.Fields()
+	return r, g.Close(ctx)
 }
 
 func kindOf(k meter.Kind, t meter.Signature) string {

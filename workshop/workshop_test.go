@@ -157,7 +157,7 @@ func TestAPluginThatIsDearIsCaught(t *testing.T) {
 }
 
 func TestInspectListsWhatCrossesTheBorder(t *testing.T) {
-	r, err := open(t, examples+"minify/minify.wasm", "").Inspect()
+	r, err := open(t, examples+"minify/minify.wasm", "").Inspect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,6 +169,27 @@ func TestInspectListsWhatCrossesTheBorder(t *testing.T) {
 	}
 	if len(r.SHA256) != 64 || r.Bytes == 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestInspectNamesTheFieldsThatAPluginWants(t *testing.T) {
+	r, err := open(t, script(t, `export const fields = ["price", "id"]; export const filter = v => v.price > 1`), "").Inspect(t.Context())
+	if err != nil || strings.Join(r.Fields, " ") != "price id" || r.Trouble != "" {
+		t.Errorf("%q, %q, %v", r.Fields, r.Trouble, err)
+	}
+	r, err = open(t, script(t, `export const fields = 1; export const filter = v => true`), "").Inspect(t.Context())
+	if err != nil || r.Fields != nil || !strings.Contains(r.Trouble, "no list of names") {
+		t.Errorf("%q, %q, %v", r.Fields, r.Trouble, err)
+	}
+}
+
+func TestAFieldThatNoRecordHasIsCaught(t *testing.T) {
+	p := open(t, script(t, `export const fields = ["price", "chanel"]; export const filter = v => v.price > 1`), "")
+	if broken := rulesOf(t, p, records(t, `{"price":1,"channel":"x"}`)); len(broken) != 1 || !strings.Contains(broken[0], `no record has the field "chanel"`) {
+		t.Errorf("a misspelt field breaks %q", broken)
+	}
+	if broken := rulesOf(t, p, records(t, `{"price":1}`+"\n"+`{"chanel":null}`+"\n"+`[]`)); broken != nil {
+		t.Errorf("fields in different records break %q", broken)
 	}
 }
 

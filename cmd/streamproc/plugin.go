@@ -140,7 +140,7 @@ func pluginInspectCommand() *cobra.Command {
 	var f moduleFlags
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
-		Short: "Say what a plugin is: its ABI, digest, imports and exports",
+		Short: "Say what a plugin is: its ABI, digest, imports, exports and the fields that it wants",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			p, err := f.open(cmd, args[0])
@@ -148,7 +148,7 @@ func pluginInspectCommand() *cobra.Command {
 				return err
 			}
 			defer closePlugin(cmd, p, &err)
-			r, err := p.Inspect()
+			r, err := p.Inspect(cmd.Context())
 			if err != nil {
 				return &exit{exitFailed, err}
 			}
@@ -156,6 +156,10 @@ func pluginInspectCommand() *cobra.Command {
 				fmt.Fprintf(w, "file     %s\nabi      %s\nsha256   %s\nbytes    %d\n", r.File, r.ABI, r.SHA256, r.Bytes)
 				column(w, "imports", r.Imports)
 				column(w, "exports", r.Exports)
+				column(w, "fields", r.Fields)
+				if r.Trouble != "" {
+					fmt.Fprintf(w, "%-8s unknown: %s\n", "fields", r.Trouble)
+				}
 			})
 		},
 	}
