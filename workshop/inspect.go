@@ -39,8 +39,8 @@ func (p *Plugin) Inspect(ctx context.Context) (Report, error) {
 	}
 	g, err := p.guest(ctx, runtime.Events{})
 	if err != nil {
-		r.Trouble = err.Error() // a plugin without its configuration can be looked at too
-		return r, nil
+		r.Trouble = err.Error()
+		return r, nil //nolint:nilerr // a plugin without its configuration can be looked at too
 	}
 	r.Fields = g.Fields()
 	return r, g.Close(ctx)
