@@ -37,8 +37,8 @@ func makeAll(t *testing.T) {
 	}
 }
 
-// TestSDKsFindMembersWithVectorsAndWithout asks of what is built anew what is asked of the committed modules.
-func TestSDKsFindMembersWithVectorsAndWithout(t *testing.T) {
+// TestRebuiltSDKs asks of what is built anew, with vectors and without, what is asked of the committed modules.
+func TestRebuiltSDKs(t *testing.T) {
 	makeAll(t)
 	modules := memberModules(t, "build")
 	if len(modules) != 8 {
@@ -46,6 +46,7 @@ func TestSDKsFindMembersWithVectorsAndWithout(t *testing.T) {
 	}
 	wantMembers(t, modules)
 	sameMembers(t, modules, spoiled(membersTable(t)))
+	askTheHost(t, "build")
 }
 
 // TestNewPluginsBuildAndDoWhatTheySay makes a project in each language, builds it, and runs its own records.

@@ -20,6 +20,18 @@ declare function sp_error(index: i32, ptr: usize, len: u32): void;
 @external("sp1", "log")
 declare function sp_log(level: i32, ptr: usize, len: u32): void;
 
+// @ts-ignore: decorator
+@external("sp1", "now_ms")
+declare function sp_now_ms(): i64;
+
+// @ts-ignore: decorator
+@external("sp1", "metric_add")
+declare function sp_metric_add(id: i32, delta: i64): void;
+
+// @ts-ignore: decorator
+@external("sp1", "kv_get")
+declare function sp_kv_get(key: usize, len: u32, to: usize, room: u32): i32;
+
 let arena: StaticArray<u8> = new StaticArray<u8>(0);
 let out: StaticArray<u8> = new StaticArray<u8>(65536);
 let data: u32 = 0; // bytes of data so far, in scratch; offsets count from there until finish
@@ -118,6 +130,29 @@ export function refuse(why: string): i32 {
 export function log(level: i32, line: string): void {
   const b = String.UTF8.encode(line);
   sp_log(level, changetype<usize>(b), b.byteLength);
+}
+
+// nowMs is the time of the batch in milliseconds since the Unix epoch: its greatest timestamp, so that a replay sees the same.
+export function nowMs(): i64 { return sp_now_ms(); }
+
+// metricAdd adds to a counter: that of place id in "metrics" of the start message, from 0.
+export function metricAdd(id: i32, delta: i64): void { sp_metric_add(id, delta); }
+
+const ABSENT: i32 = -1, REFUSED: i32 = -2;
+let value: StaticArray<u8> = new StaticArray<u8>(1024); // most values are no larger; a larger one takes a second call
+
+// kvGet returns the value of a key in the store that the configuration gives the plugin (kv), or null. Within a batch a key
+// has one value. A store that does not answer is no matter of the plugin: the batch comes again. It is for what is called for
+// records, and ends the call elsewhere.
+export function kvGet(key: string): string | null {
+  const k = String.UTF8.encode(key);
+  let n = sp_kv_get(changetype<usize>(k), k.byteLength, changetype<usize>(value), value.length);
+  if (n > value.length) {
+    value = grown(value, n);
+    n = sp_kv_get(changetype<usize>(k), k.byteLength, changetype<usize>(value), value.length);
+  }
+  if (n == REFUSED) throw new Error("kvGet outside of a call for records");
+  return n == ABSENT ? null : text(changetype<usize>(value), n);
 }
 
 // process runs each over a batch: the value's address and length; a null value is kept.

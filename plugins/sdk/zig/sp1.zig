@@ -131,9 +131,19 @@ fn column(batch: []const u8, d: []const u8, comptime at: usize) ?[]const u8 {
 const host = if (builtin.target.cpu.arch.isWasm()) struct {
     extern "sp1" fn @"error"(index: i32, ptr: [*]const u8, len: u32) void;
     extern "sp1" fn log(level: i32, ptr: [*]const u8, len: u32) void;
+    extern "sp1" fn now_ms() i64;
+    extern "sp1" fn metric_add(id: i32, delta: i64) void;
+    extern "sp1" fn kv_get(key: [*]const u8, n: u32, to: [*]u8, room: u32) i32;
 } else struct {
     fn @"error"(_: i32, _: [*]const u8, _: u32) void {}
     fn log(_: i32, _: [*]const u8, _: u32) void {}
+    fn now_ms() i64 {
+        return 0;
+    }
+    fn metric_add(_: i32, _: i64) void {}
+    fn kv_get(_: [*]const u8, _: u32, _: [*]u8, _: u32) i32 {
+        return absent;
+    }
 };
 
 /// How grave a line of the log is.
@@ -143,6 +153,40 @@ pub const Level = enum(i32) { debug, info, warn, err };
 pub fn log(level: Level, text: []const u8) void {
     host.log(@intFromEnum(level), text.ptr, @intCast(text.len));
 }
+
+/// The time of the batch in milliseconds since the Unix epoch: its greatest timestamp, so that a replay sees the same.
+/// 0 in native builds.
+pub fn nowMs() i64 {
+    return host.now_ms();
+}
+
+/// Adds to a counter: that of place `id` in `metrics` of the start message, from 0. What is below 0 is left out, and so is
+/// a counter that there is not. Native builds count nothing.
+pub fn metricAdd(id: u31, delta: i64) void {
+    host.metric_add(id, delta);
+}
+
+/// The value of a key in the store that the configuration gives the plugin (`kv`), which the caller frees; null if there is
+/// none. Within a batch a key has one value. A store that does not answer is no matter of the plugin: the batch comes again.
+/// It is for the function that is called for records, and panics elsewhere; native builds find nothing.
+pub fn kvGet(gpa: std.mem.Allocator, key: []const u8) error{OutOfMemory}!?[]u8 {
+    var value = try gpa.alloc(u8, first_value);
+    errdefer gpa.free(value);
+    var n = host.kv_get(key.ptr, @intCast(key.len), value.ptr, @intCast(value.len));
+    if (n > value.len) {
+        value = try gpa.realloc(value, @intCast(n));
+        n = host.kv_get(key.ptr, @intCast(key.len), value.ptr, @intCast(value.len));
+    }
+    if (n == refused) @panic("kvGet outside of a call for records");
+    if (n != absent) return try gpa.realloc(value, @intCast(n));
+    gpa.free(value);
+    return null;
+}
+
+/// How large most values are at most; a larger one takes a second call.
+const first_value = 1 << 10;
+const absent = -1;
+const refused = -2;
 
 pub const Each = fn (*const Record, *Outputs) Verdict;
 pub const Configure = fn ([]const u8) ?[]const u8;
