@@ -78,6 +78,9 @@ func Sign(key minisign.PrivateKey, module []byte, s Statement) ([]byte, error) {
 
 // Verify says what the author of a signature states, after it has made sure that it is of this key, and of this module.
 func Verify(key minisign.PublicKey, module, signature []byte) (Statement, error) {
+	if signature == nil {
+		return Statement{}, fmt.Errorf("%w: there is none, the plugin is not signed", ErrSignature)
+	}
 	var sig minisign.Signature
 	if err := sig.UnmarshalText(signature); err != nil {
 		return Statement{}, fmt.Errorf("%w: it cannot be read: %w", ErrSignature, err)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"aead.dev/minisign"
@@ -33,7 +34,7 @@ func NewKey(file, password string) error {
 func create(file string, text []byte, mode os.FileMode) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return fmt.Errorf("writing a key: %w", err)
+		return fmt.Errorf("writing a key, which never takes the place of another file: %w", err)
 	}
 	_, err = f.Write(text)
 	if err := errors.Join(err, f.Close()); err != nil {
@@ -45,17 +46,33 @@ func create(file string, text []byte, mode os.FileMode) error {
 // PrivateKey reads a private key.
 func PrivateKey(file, password string) (minisign.PrivateKey, error) {
 	key, err := minisign.PrivateKeyFromFile(password, file)
-	if err != nil {
-		return key, fmt.Errorf("reading the private key %s: %w", file, err)
+	if err == nil {
+		return key, nil
 	}
-	return key, nil
+	if _, other := minisign.PublicKeyFromFile(file); other == nil {
+		err = errors.New("it is a public key, which cannot sign: name the private one")
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: this password does not open it, or it is no private key of minisign", err)
+	}
+	return key, fmt.Errorf("reading the private key %s: %w", file, err)
 }
 
 // PublicKey reads a public key.
 func PublicKey(file string) (minisign.PublicKey, error) {
 	key, err := minisign.PublicKeyFromFile(file)
-	if err != nil {
-		return key, fmt.Errorf("reading the public key %s: %w", file, err)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return key, about(file, err)
 	}
-	return key, nil
+	text, _ := os.ReadFile(file) // what it is beside no public key only makes the error clearer
+	if minisign.IsEncrypted(text) {
+		return key, about(file, errors.New("it is a private key: name the public one, which streamproc plugin key has put beside it as FILE.pub"))
+	}
+	return key, about(file, fmt.Errorf("%w: it is no public key of minisign", err))
+}
+
+func about(file string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("reading the public key %s: %w", file, err)
 }

@@ -69,7 +69,7 @@ var exports = map[string]signature{
 // checkContract compares what a module imports and exports with the ABI, and returns its form.
 func checkContract(m *meter.Module) (form, error) {
 	if err := checkBorder(m, hostFunctions); err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: %w", ErrContract, err)
 	}
 	if _, ok := m.Exported(abi.Marker); !ok {
 		return "", fmt.Errorf("%w: the export %s is missing%s; this build speaks version 1", ErrContract, abi.Marker, otherMarkers(m))
@@ -102,7 +102,7 @@ func checkBorder(m *meter.Module, known []hostFunction) error {
 		}
 	}
 	if memories != 1 {
-		return fmt.Errorf(`%w: it must export exactly one memory, as "memory"`, ErrContract)
+		return errors.New(`it must export exactly one memory, as "memory"`)
 	}
 	return nil
 }
@@ -141,15 +141,15 @@ func oneForm(m *meter.Module) (form, error) {
 // checkImport compares an import with the functions that there are.
 func checkImport(m meter.Import, known []hostFunction) error {
 	if m.Kind != meter.Func {
-		return fmt.Errorf("%w: it imports the %v %q.%q; only functions can be imported", ErrContract, m.Kind, m.Module, m.Name)
+		return fmt.Errorf("it imports the %v %q.%q; only functions can be imported", m.Kind, m.Module, m.Name)
 	}
 	i := slices.IndexFunc(known, func(f hostFunction) bool { return f.module == m.Module && f.name == m.Name })
 	if i < 0 {
-		return fmt.Errorf("%w: the import %q.%q is unknown; the nearest is %s", ErrContract, m.Module, m.Name, nearest(m.Module, m.Name, known))
+		return fmt.Errorf("the import %q.%q is unknown; the nearest is %s", m.Module, m.Name, nearest(m.Module, m.Name, known))
 	}
 	want := known[i].sig
 	if got := signatureOf(m.Type); !got.equal(want) {
-		return fmt.Errorf("%w: the import %s.%s is %s, it must be %s", ErrContract, m.Module, m.Name, got, want)
+		return fmt.Errorf("the import %s.%s is %s, it must be %s", m.Module, m.Name, got, want)
 	}
 	return nil
 }

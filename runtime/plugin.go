@@ -88,7 +88,7 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 		p.digest = d.Digest() // what the user wrote is more telling than the engine that runs it
 	}
 	if s.SHA256 != "" && !strings.EqualFold(s.SHA256, p.digest) {
-		return nil, fmt.Errorf("loading plugin %s: %w: it is %s, %s is wanted", s.Name, ErrDigest, p.digest, s.SHA256)
+		return nil, fmt.Errorf("loading plugin %s: %w: it is %s, %s is wanted; if this is the module you mean, give it as sha256", s.Name, ErrDigest, p.digest, s.SHA256)
 	}
 	if limits.Large && !pinned {
 		return nil, fmt.Errorf("loading plugin %s: %w", s.Name, errLarge)
@@ -125,8 +125,16 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 // readModule takes a module apart. If it is over a cap that the large structure would lift, the error says so.
 func readModule(wasm []byte, l Limits) (*meter.Module, error) {
 	m, err := meter.Read(wasm, l.caps())
-	if !errors.Is(err, meter.ErrCap) || l.Large {
+	if !errors.Is(err, meter.ErrCap) {
 		return m, err
+	}
+	roomy := l
+	roomy.MemoryBytes = maxMemory
+	if _, larger := meter.Read(wasm, roomy.caps()); larger == nil {
+		return nil, fmt.Errorf("%w; it starts with more than the limit memory of %d bytes: raise that", err, l.MemoryBytes)
+	}
+	if l.Large {
+		return nil, err
 	}
 	l.Large = true
 	if _, larger := meter.Read(wasm, l.caps()); larger != nil {

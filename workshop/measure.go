@@ -33,13 +33,14 @@ func (p *Plugin) Measure(ctx context.Context, records []Record, n int, about tim
 		return m, err
 	}
 	defer func() { err = errors.Join(err, g.Close(ctx)) }()
-	fuel = 0 // that of the start is no record's
-	template := batchOf(repeated(records, n)).Records
-	failed := 0
+	fuel = 0                                                       // that of the start is no record's
+	template := batchOf(repeated(records, n*len(records))).Records // whatever the size, all records have their turn
+	at, failed := 0, 0
 	for range rounds {
 		took, done := time.Duration(0), 0
 		for took < about/rounds {
-			b := &stream.Batch{Records: append([]stream.Record(nil), template...)}
+			b := &stream.Batch{Records: append([]stream.Record(nil), template[at:at+n]...)}
+			at = (at + n) % len(template)
 			begin := time.Now()
 			if err := g.Process(ctx, b); err != nil {
 				return m, err

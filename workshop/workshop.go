@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/streamproc/streamproc/artifact"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/js"
 	"github.com/streamproc/streamproc/runtime/py"
@@ -52,6 +53,9 @@ func Open(ctx context.Context, file string, o Options) (_ *Plugin, err error) {
 		return nil, err
 	}
 	p.Module = source.Bytes
+	if o.Limits.Large && source.Dialect == nil {
+		source.SHA256 = artifact.Digest(source.Bytes) // whoever works on it means these bytes
+	}
 	if source.Lookups, err = shelfBeside(file); err != nil {
 		return nil, err
 	}
@@ -95,6 +99,9 @@ func (p *Plugin) read(s *runtime.Source, engine string) error {
 	return nil
 }
 
+// IsScript says that the module is the engine of a script.
+func (p *Plugin) IsScript() bool { return p.Digest != artifact.Digest(p.Module) }
+
 // EngineName is that of the file, beside a script in Python, that runs it.
 const EngineName = "python.wasm"
 
@@ -105,14 +112,11 @@ func (p *Plugin) Close(ctx context.Context) error {
 
 // guest starts an instance: as a transform, or as a filter where it is one.
 func (p *Plugin) guest(ctx context.Context, e runtime.Events) (*runtime.Guest, error) {
-	g, err := p.plugin.NewGuest(ctx, runtime.Transform, "plugin", e)
-	if err == nil {
-		return g, nil
+	mode := runtime.Transform
+	if strings.Contains(p.ABI, "sp_filter") {
+		mode = runtime.Filter
 	}
-	if f, other := p.plugin.NewGuest(ctx, runtime.Filter, "plugin", e); other == nil {
-		return f, nil
-	}
-	return nil, err
+	return p.plugin.NewGuest(ctx, mode, "plugin", e)
 }
 
 // Line is what became of one record, or is an output of it, as it is compared: key and headers stand where they differ

@@ -96,3 +96,20 @@ func fromEnvironment(cmd *cobra.Command) error {
 func misused(cmd *cobra.Command, err error) error {
 	return &exit{exitUsage, fmt.Errorf("%w\n%s --help says how it is used", err, cmd.CommandPath())}
 }
+
+// counted has a verb that is given too many arguments, or too few, say what it wants.
+func counted(cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		counted(c)
+	}
+	fits := cmd.Args
+	if fits == nil || len(cmd.Commands()) > 0 {
+		return
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if fits(cmd, args) == nil {
+			return nil
+		}
+		return fmt.Errorf("%d argument(s) are given: write %s", len(args), strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+	}
+}

@@ -38,8 +38,7 @@ func (e *exit) Error() string {
 func (e *exit) Unwrap() error { return e.err }
 
 func main() {
-	cmd := root()
-	os.Exit(leave(cmd, cmd.Execute()))
+	os.Exit(leave(root().ExecuteC()))
 }
 
 // leave says what went wrong and returns the code to leave with.
@@ -60,6 +59,7 @@ func leave(cmd *cobra.Command, err error) int {
 	case invalid != nil:
 		return exitInvalid
 	}
+	fmt.Fprintf(os.Stderr, "%s --help says how it is used\n", cmd.CommandPath())
 	return exitUsage
 }
 
@@ -78,6 +78,7 @@ func root() *cobra.Command {
 	choose(cmd, flags, "color", "", "colours in errors", "auto", "auto", "always", "never")
 	cmd.SetFlagErrorFunc(misused)
 	cmd.AddCommand(runCommand(), devCommand(), validateCommand(), statusCommand(), reloadCommand(), stateCommand(), offsetsCommand(), schemaCommand(), pluginCommand(), benchCommand(), versionCommand(), manCommand(), compileCommand())
+	counted(cmd)
 	return cmd
 }
 

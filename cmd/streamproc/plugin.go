@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -33,19 +34,21 @@ type moduleFlags struct {
 	engine string
 	memory int64
 	fuel   int64
+	large  bool
 }
 
 func (f *moduleFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.config, "config", "", "the plugin's configuration, as JSON (default: config.json beside it, if there)")
 	cmd.Flags().Int64Var(&f.fuel, "fuel", 0, "units that one record may spend (default: that of the plugin's kind)")
 	cmd.Flags().Int64Var(&f.memory, "memory", 0, "bytes of memory of one instance (default: that of the plugin's kind)")
+	cmd.Flags().BoolVar(&f.large, "large", false, "hold the module to the caps of structure: large")
 	cmd.Flags().StringVar(&f.engine, "engine", "", "what runs a script in Python (default: "+workshop.EngineName+" beside it)")
 }
 
 func (f *moduleFlags) options(cmd *cobra.Command) (workshop.Options, error) {
 	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o := workshop.Options{Dialects: daemon.Dialects(), CacheDir: cacheDir(), Compiler: compiler(), Logger: log, Engine: f.engine,
-		Limits: runtime.Limits{MemoryBytes: f.memory, Fuel: f.fuel}}
+		Limits: runtime.Limits{MemoryBytes: f.memory, Fuel: f.fuel, Large: f.large}}
 	if f.config != "" {
 		if !json.Valid([]byte(f.config)) {
 			return o, misused(cmd, fmt.Errorf("--config %s is not JSON", f.config))
@@ -154,9 +157,9 @@ func pluginInspectCommand() *cobra.Command {
 			}
 			return o.write(cmd.OutOrStdout(), r, func(w io.Writer) {
 				fmt.Fprintf(w, "file     %s\nabi      %s\nsha256   %s\nbytes    %d\n", r.File, r.ABI, r.SHA256, r.Bytes)
-				column(w, "imports", r.Imports)
-				column(w, "exports", r.Exports)
-				column(w, "fields", r.Fields)
+				column(w, "imports", printable(r.Imports))
+				column(w, "exports", printable(r.Exports))
+				column(w, "fields", printable(r.Fields))
 				if r.Trouble != "" {
 					fmt.Fprintf(w, "%-8s unknown: %s\n", "fields", r.Trouble)
 				}
@@ -166,6 +169,16 @@ func pluginInspectCommand() *cobra.Command {
 	f.add(cmd)
 	o.add(cmd)
 	return cmd
+}
+
+// printable quotes what would steer a terminal: the names in a module are its author's.
+func printable(lines []string) []string {
+	for i, l := range lines {
+		if q := strconv.Quote(l); q != `"`+l+`"` {
+			lines[i] = q
+		}
+	}
+	return lines
 }
 
 func column(w io.Writer, name string, lines []string) {
@@ -273,6 +286,9 @@ func (f *moduleFlags) withRecords(cmd *cobra.Command, file, in string) ([]worksh
 	records, err := workshop.ReadFile(in)
 	if err != nil {
 		return nil, nil, &exit{exitFailed, err}
+	}
+	if len(records) == 0 {
+		return nil, nil, &exit{exitFailed, fmt.Errorf("%s holds no records to try the plugin with", in)}
 	}
 	p, err := f.open(cmd, file)
 	return records, p, err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/streamproc/streamproc/artifact"
@@ -45,9 +46,12 @@ func pluginSignCommand() *cobra.Command {
 				return err
 			}
 			defer closePlugin(cmd, p, &err)
+			if p.IsScript() {
+				return &exit{exitFailed, fmt.Errorf("%s is a script, and a script is not signed: a pipeline pins it with sha256: %s", args[0], p.Digest)}
+			}
 			secret, err := artifact.PrivateKey(key, os.Getenv(passwordVariable))
 			if err != nil {
-				return &exit{exitFailed, err}
+				return &exit{exitFailed, fmt.Errorf("%w (the password is taken from %s)", err, passwordVariable)}
 			}
 			s.ABI = p.ABI
 			sig, err := artifact.Sign(secret, p.Module, s)
@@ -104,22 +108,22 @@ func pluginVerifyCommand() *cobra.Command {
 
 // signed reads a module with its signature, from files or from a registry.
 func signed(cmd *cobra.Command, from string) (p artifact.Plugin, err error) {
-	if p.Module, err = os.ReadFile(from); err != nil {
-		if os.IsNotExist(err) {
-			if p, err := artifact.Pull(cmd.Context(), from, ""); err == nil {
-				return p, nil
-			}
-		}
+	p.Module, err = os.ReadFile(from)
+	switch {
+	case os.IsNotExist(err) && strings.Contains(from, "@"):
+		return artifact.Pull(cmd.Context(), from, "")
+	case err != nil:
 		return p, fmt.Errorf("reading the plugin: %w", err)
 	}
 	if p.Signature, err = os.ReadFile(from + signatureEnding); err != nil {
-		return p, fmt.Errorf("reading the signature: %w", err)
+		return p, fmt.Errorf("reading the signature, which streamproc plugin sign makes: %w", err)
 	}
 	return p, nil
 }
 
 func pluginPushCommand() *cobra.Command {
-	return &cobra.Command{
+	var f moduleFlags
+	cmd := &cobra.Command{
 		Use:   "push FILE HOST/NAME:TAG",
 		Short: "Send a module, and FILE.minisig if it is there, to a registry",
 		Long: `Send a module, and FILE.minisig if it is there, to a registry of OCI artifacts. What
@@ -129,12 +133,16 @@ is printed names it by its digest; that is what a pipeline names:
 
 Logins are those of docker login and its like.`,
 		Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var p artifact.Plugin
-			var err error
-			if p.Module, err = os.ReadFile(args[0]); err != nil {
-				return &exit{exitFailed, fmt.Errorf("reading the plugin: %w", err)}
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			opened, err := f.open(cmd, args[0])
+			if err != nil {
+				return err
 			}
+			defer closePlugin(cmd, opened, &err)
+			if opened.IsScript() {
+				return &exit{exitFailed, fmt.Errorf("%s is a script, and a registry holds modules only", args[0])}
+			}
+			p := artifact.Plugin{Module: opened.Module}
 			if p.Signature, err = os.ReadFile(args[0] + signatureEnding); err != nil && !os.IsNotExist(err) {
 				return &exit{exitFailed, fmt.Errorf("reading the signature: %w", err)}
 			}
@@ -146,6 +154,8 @@ Logins are those of docker login and its like.`,
 			return nil
 		},
 	}
+	f.add(cmd)
+	return cmd
 }
 
 func pluginResolveCommand() *cobra.Command {

@@ -117,7 +117,7 @@ func (r *service) follow(ctx context.Context) {
 
 // answer reloads, and says what became of it.
 func (r *service) answer(ctx context.Context, asked admin.Reload) admin.Reloaded {
-	o := daemon.ReloadOptions{Yes: asked.Yes, Now: asked.Now}
+	o := daemon.ReloadOptions{Yes: asked.Yes, Now: asked.Now || asked.Rollback} // what ran before is known, and wanted soon
 	var done []daemon.Change
 	var err error
 	if asked.Rollback {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -54,6 +55,29 @@ func TestADaemonTakesUpItsFilesAnew(t *testing.T) {
 	p.says(`"msg":"reload","pipeline":"p","what":"restarted","why":"workers changed"`)
 	ask(t, 0, `"what": "restarted"`, "reload", "--rollback", "-o", "json", admin)
 	ask(t, 0, "p: restarted, workers changed\n", "reload", admin)
+	p.signal(15)
+	p.leaves(0)
+}
+
+// TestARollbackDoesNotGoThroughTheShadow goes back from a plugin that makes something else of every record, as one does.
+func TestARollbackDoesNotGoThroughTheShadow(t *testing.T) {
+	file := daemonFile(t, "127.0.0.1:0")
+	script := filepath.Join(filepath.Dir(file), "a.js")
+	if err := os.WriteFile(script, []byte("export const map = () => 1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	change(t, file, "sinks:", "steps: [ { name: a, transform: { js: a.js, shadow: 100% } } ], sinks:")
+	p := begin(t, "streamproc", "run", "-c", file, "--log-format", "json")
+	p.says(`"admin":"`)
+	_, rest, _ := strings.Cut(p.output(), `"admin":"`)
+	addr, _, _ := strings.Cut(rest, `"`)
+	admin := "--admin=http://" + addr
+	change(t, script, "1", "2")
+	ask(t, 0, "p: swapped", "reload", "--now", admin)
+	ask(t, 0, "\"what\": \"swapped\",\n      \"why\": \"a ", "reload", "--rollback", "-o", "json", admin)
+	if strings.Contains(p.output(), "shadow of") {
+		t.Error("it went through the shadow")
+	}
 	p.signal(15)
 	p.leaves(0)
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/streamproc/streamproc/internal/devstack"
+	"github.com/streamproc/streamproc/internal/hostile"
 )
 
 var update = flag.Bool("update", false, "write what the verbs print into the scripts")
@@ -39,6 +44,8 @@ func TestSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stack.Close()
+	images := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	defer images.Close()
 	t.Run("in", func(t *testing.T) { // the sessions are parallel: this ends when all have
 		testscript.Run(t, testscript.Params{
 			Dir:                "testdata",
@@ -48,12 +55,31 @@ func TestSessions(t *testing.T) {
 				e.Setenv("ROOT", root)
 				e.Setenv("KAFKA_BROKERS", strings.Join(stack.Brokers(), ","))
 				e.Setenv("REDIS_ADDR", stack.RedisAddr())
+				e.Setenv("REGISTRY", strings.TrimPrefix(images.URL, "http://"))
 				e.Setenv("AWAY", "127.0.0.1:1") // nobody listens there
-				return nil
+				return writeHostile(e.WorkDir)
 			},
-			Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until},
+			Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until, "remember": remember},
 		})
 	})
+}
+
+// writeHostile writes modules that the verbs have to survive.
+func writeHostile(dir string) error {
+	for name, wasm := range map[string][]byte{"steers": hostile.Steers(), "large": hostile.Measure(2_500), "endless": hostile.Starts()[0].Module} {
+		if err := os.WriteFile(filepath.Join(dir, name+".wasm"), wasm, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remember keeps the line that a file holds in a variable: remember NAME FILE.
+func remember(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 || neg {
+		ts.Fatalf("usage: remember NAME FILE")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }
 
 // exits runs a program that must leave with a code: exits 78 streamproc validate.

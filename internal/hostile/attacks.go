@@ -286,3 +286,11 @@ func Measure(nested int) []byte {
 	m.Export("sp_map", m.Func("ii:I", 1, answer))
 	return m.Bytes()
 }
+
+// Steers is a plugin with the name of an export that would colour a terminal, and turn the direction of its text.
+func Steers() []byte {
+	return plugin(1, func(m *Module) []byte {
+		m.Export("\x1b[31mred\u202e", m.Func(":", 0, nil))
+		return Const(1)
+	})
+}
