@@ -2,27 +2,16 @@ package js
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"maps"
-	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/evanw/esbuild/pkg/api"
 	"github.com/go-sourcemap/sourcemap"
-)
-
-// Limits of a script's source.
-const (
-	maxFileBytes = 4 << 20
-	maxFiles     = 256
+	"github.com/streamproc/streamproc/runtime/script"
 )
 
 // bundleName is what the engine calls the program that esbuild makes of a script and its neighbours.
@@ -34,26 +23,16 @@ var loaders = map[string]api.Loader{
 	".json": api.LoaderJSON, ".txt": api.LoaderText,
 }
 
-// ErrSource is what every error about the author's source wraps.
-var ErrSource = errors.New("the script cannot be used")
-
 // Compile reads a script and the neighbour files it imports, and takes the types off. Nothing outside the script's
 // folder is read, whatever it imports or links to. An error names file, line and column.
-func Compile(file string) (*Script, error) {
-	root, err := os.OpenRoot(filepath.Dir(file))
-	if err != nil {
-		return nil, fmt.Errorf("opening the folder of script %s: %w", file, err)
-	}
-	defer root.Close()
-	return compile(root.FS(), filepath.Base(file))
-}
+func Compile(file string) (*Script, error) { return script.Within(file, compile) }
 
 func compile(folder fs.FS, name string) (*Script, error) {
 	s := &Script{name: name}
 	if loaders[path.Ext(name)] == api.LoaderNone || path.Ext(name) == ".json" || path.Ext(name) == ".txt" {
-		return nil, fmt.Errorf("%w: %s is no .ts, .mts, .cts, .js, .mjs or .cjs file", ErrSource, name)
+		return nil, fmt.Errorf("%w: %s is no .ts, .mts, .cts, .js, .mjs or .cjs file", script.ErrSource, name)
 	}
-	files := &reader{folder: folder, digests: map[string][sha256.Size]byte{}}
+	files := &reader{folder: folder, digests: script.Digests{}}
 	out := api.Build(api.BuildOptions{
 		EntryPoints: []string{name}, Bundle: true, Outfile: bundleName, AbsWorkingDir: string(filepath.Separator),
 		Format: api.FormatIIFE, GlobalName: "plugin", Target: api.ES2023, Platform: api.PlatformNeutral, Charset: api.CharsetUTF8,
@@ -76,7 +55,7 @@ func compile(folder fs.FS, name string) (*Script, error) {
 			return nil, fmt.Errorf("reading the source map of %s: %w", name, err)
 		}
 	}
-	s.digest = files.sum()
+	s.digest = files.digests.Sum()
 	return s, nil
 }
 
@@ -97,7 +76,7 @@ func sourceErrors(list []api.Message) error {
 	if n := len(list) - shown; n > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", n))
 	}
-	return fmt.Errorf("%w: %s", ErrSource, strings.Join(lines, "\n"))
+	return fmt.Errorf("%w: %s", script.ErrSource, strings.Join(lines, "\n"))
 }
 
 // namespace keeps esbuild from looking for files by itself.
@@ -108,7 +87,7 @@ type reader struct {
 	folder fs.FS
 
 	mu      sync.Mutex
-	digests map[string][sha256.Size]byte // by name
+	digests script.Digests
 }
 
 func (r *reader) plugin() api.Plugin {
@@ -148,17 +127,9 @@ func (r *reader) load(a api.OnLoadArgs) (api.OnLoadResult, error) {
 	if !ok {
 		return api.OnLoadResult{}, fmt.Errorf("files ending in %q cannot be imported", path.Ext(a.Path))
 	}
-	f, err := r.folder.Open(a.Path)
+	content, err := script.ReadFile(r.folder, a.Path)
 	if err != nil {
 		return api.OnLoadResult{}, err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err != nil {
-		return api.OnLoadResult{}, err
-	}
-	if len(content) > maxFileBytes {
-		return api.OnLoadResult{}, fmt.Errorf("it is over the limit of %d bytes", maxFileBytes)
 	}
 	text := string(content)
 	return api.OnLoadResult{Contents: &text, Loader: loader}, r.note(a.Path, content)
@@ -169,22 +140,8 @@ func (r *reader) note(name string, content []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.digests[name] = sha256.Sum256(content)
-	if len(r.digests) > maxFiles {
-		return fmt.Errorf("the script imports more than the limit of %d files", maxFiles)
+	if len(r.digests) > script.MaxFiles {
+		return fmt.Errorf("the script imports more than the limit of %d files", script.MaxFiles)
 	}
 	return nil
-}
-
-// sum is the digest of the script: that of its file or, if it imports others, that of the list that sha256sum prints of
-// all of them, in the order of their names.
-func (r *reader) sum() string {
-	names := slices.Sorted(maps.Keys(r.digests))
-	if len(names) == 1 {
-		return fmt.Sprintf("%x", r.digests[names[0]])
-	}
-	list := sha256.New()
-	for _, name := range names {
-		_, _ = fmt.Fprintf(list, "%x  %s\n", r.digests[name], name)
-	}
-	return hex.EncodeToString(list.Sum(nil))
 }

@@ -26,7 +26,7 @@ type Script struct {
 	positions *sourcemap.Consumer
 }
 
-// Digest names the source: see reader.sum.
+// Digest names the source: see script.Digests.
 func (s *Script) Digest() string { return s.digest }
 
 // Name implements runtime.Dialect.

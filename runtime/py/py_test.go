@@ -15,6 +15,7 @@ import (
 	"github.com/streamproc/streamproc/internal/guesttest"
 	"github.com/streamproc/streamproc/internal/python"
 	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/runtime/script"
 	"github.com/streamproc/streamproc/stream"
 )
 
@@ -417,7 +418,7 @@ func TestAScriptIsReadFromItsFolderAlone(t *testing.T) {
 		"x = '" + strings.Repeat("x", 4<<20): "over the limit of 4194304 bytes",
 		"\xff":                               "not UTF-8",
 	} {
-		if _, err := Read(r.write("price.py", text)); !errors.Is(err, ErrSource) || !strings.Contains(err.Error(), want) {
+		if _, err := Read(r.write("price.py", text)); !errors.Is(err, script.ErrSource) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: error is %v, want %q", text, err, want)
 		}
 	}

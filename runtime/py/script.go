@@ -36,7 +36,7 @@ type module struct {
 	Text string `json:"text"`
 }
 
-// Digest names the source: see sum.
+// Digest names the source: see script.Digests.
 func (s *Script) Digest() string { return s.digest }
 
 // Name implements runtime.Dialect.

@@ -2,44 +2,27 @@ package py
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
-)
 
-// Limits of a script's source.
-const (
-	maxFileBytes = 4 << 20
-	maxFiles     = 256
+	"github.com/streamproc/streamproc/runtime/script"
 )
-
-// ErrSource is what every error about the author's source wraps.
-var ErrSource = errors.New("the script cannot be used")
 
 // Read reads a script, and of the files beside it those that it may import. Nothing outside the script's folder is read,
 // whatever it imports or links to.
-func Read(file string) (*Script, error) {
-	root, err := os.OpenRoot(filepath.Dir(file))
-	if err != nil {
-		return nil, fmt.Errorf("opening the folder of script %s: %w", file, err)
-	}
-	defer root.Close()
-	return read(root.FS(), filepath.Base(file))
-}
+func Read(file string) (*Script, error) { return script.Within(file, read) }
 
 func read(folder fs.FS, name string) (*Script, error) {
 	if filepath.Ext(name) != ".py" {
-		return nil, fmt.Errorf("%w: %s is no .py file", ErrSource, name)
+		return nil, fmt.Errorf("%w: %s is no .py file", script.ErrSource, name)
 	}
-	s := &Script{name: name}
+	s, digests := &Script{name: name}, script.Digests{}
 	for wanted := []string{name}; len(wanted) > 0; wanted = wanted[1:] {
 		file := wanted[0]
 		if slices.ContainsFunc(s.modules, func(m module) bool { return m.File == file }) {
@@ -50,34 +33,24 @@ func read(folder fs.FS, name string) (*Script, error) {
 			continue // a module of the engine's own library, or one that is missing, as the engine will say
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: reading %s: %w", ErrSource, file, err)
+			return nil, fmt.Errorf("%w: reading %s: %w", script.ErrSource, file, err)
 		}
-		if len(s.modules) == maxFiles {
-			return nil, fmt.Errorf("%w: it imports more than the limit of %d files", ErrSource, maxFiles)
+		if len(s.modules) == script.MaxFiles {
+			return nil, fmt.Errorf("%w: it imports more than the limit of %d files", script.ErrSource, script.MaxFiles)
 		}
-		s.modules = append(s.modules, module{strings.TrimSuffix(file, ".py"), file, text})
+		s.modules, digests[file] = append(s.modules, module{strings.TrimSuffix(file, ".py"), file, text}), sha256.Sum256([]byte(text))
 		wanted = append(wanted, imports(text)...)
 	}
-	s.digest = s.sum()
+	s.digest = digests.Sum()
 	return s, nil
 }
 
 func source(folder fs.FS, name string) (string, error) {
-	f, err := folder.Open(name)
-	if err != nil {
-		return "", err
+	b, err := script.ReadFile(folder, name)
+	if err == nil && !utf8.Valid(b) {
+		err = errors.New("it is not UTF-8")
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	switch {
-	case err != nil:
-		return "", err
-	case len(b) > maxFileBytes:
-		return "", fmt.Errorf("it is over the limit of %d bytes", maxFileBytes)
-	case !utf8.Valid(b):
-		return "", errors.New("it is not UTF-8")
-	}
-	return string(b), nil
+	return string(b), err
 }
 
 // importing finds what may be an import, in text too: a file that is read and not imported does no harm.
@@ -93,22 +66,4 @@ func imports(text string) (files []string) {
 		}
 	}
 	return files
-}
-
-// sum is the digest of the script: that of its file or, if it imports others, that of the list that sha256sum prints of
-// all of them, in the order of their names.
-func (s *Script) sum() string {
-	digest := func(text string) string {
-		d := sha256.Sum256([]byte(text))
-		return hex.EncodeToString(d[:])
-	}
-	if len(s.modules) == 1 {
-		return digest(s.modules[0].Text)
-	}
-	sorted := slices.SortedFunc(slices.Values(s.modules), func(a, b module) int { return strings.Compare(a.File, b.File) })
-	var list strings.Builder
-	for _, m := range sorted {
-		fmt.Fprintf(&list, "%s  %s\n", digest(m.Text), m.File)
-	}
-	return digest(list.String())
 }
