@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/streamproc/streamproc/artifact"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/meter"
 )
@@ -16,6 +17,7 @@ type Report struct {
 	File    string   `json:"file"`
 	Bytes   int      `json:"bytes"`
 	SHA256  string   `json:"sha256"`
+	Engine  string   `json:"engine,omitempty"` // digest of what runs a script
 	ABI     string   `json:"abi"`
 	Imports []string `json:"imports"`           // module.name type
 	Exports []string `json:"exports"`           // name type
@@ -26,6 +28,9 @@ type Report struct {
 // Inspect tells what a loaded plugin is.
 func (p *Plugin) Inspect(ctx context.Context) (Report, error) {
 	r := Report{File: p.File, Bytes: len(p.Module), SHA256: p.Digest, ABI: p.ABI, Imports: []string{}, Exports: []string{}}
+	if p.IsScript() {
+		r.Engine = artifact.Digest(p.Module)
+	}
 	m, err := meter.Read(p.Module, meter.Large())
 	if err != nil {
 		return r, fmt.Errorf("reading %s: %w", p.File, err)

@@ -3,7 +3,6 @@
 package workshop
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,7 +27,7 @@ type Options struct {
 	Logger   *slog.Logger
 	Limits   runtime.Limits
 	Config   json.RawMessage // for the plugin
-	Engine   string          // file of a Python, for a script in it; "": python.wasm beside the script
+	Engine   string          // file of a Python, for a script in it; "": python.wasm beside the script; held to engine.sha256 beside it
 }
 
 // Plugin is a loaded plugin with the runtime that it runs in. It is for one goroutine.
@@ -49,7 +48,7 @@ const lookBack = 10_000
 func Open(ctx context.Context, file string, o Options) (_ *Plugin, err error) {
 	p := &Plugin{File: file, Limits: o.Limits}
 	source := runtime.Source{Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), Config: o.Config, Limits: o.Limits, Topics: []string{"in"}, LookBack: lookBack}
-	if err = p.read(&source, o.Engine); err != nil {
+	if err = p.read(&source, o); err != nil {
 		return nil, err
 	}
 	p.Module = source.Bytes
@@ -73,7 +72,7 @@ func Open(ctx context.Context, file string, o Options) (_ *Plugin, err error) {
 }
 
 // read reads the module, or the script and with it the engine that runs it.
-func (p *Plugin) read(s *runtime.Source, engine string) error {
+func (p *Plugin) read(s *runtime.Source, o Options) error {
 	switch filepath.Ext(p.File) {
 	case ".ts", ".js", ".mts", ".mjs":
 		script, err := js.Compile(p.File)
@@ -88,7 +87,7 @@ func (p *Plugin) read(s *runtime.Source, engine string) error {
 			return err
 		}
 		s.Dialect, p.Digest = script, script.Digest()
-		s.Bytes, err = py.Engine(cmp.Or(engine, Beside(p.File, EngineName)), "")
+		s.Bytes, err = engine(o.Engine, p.File, o.Logger)
 		return err
 	}
 	b, err := os.ReadFile(p.File)
@@ -101,9 +100,6 @@ func (p *Plugin) read(s *runtime.Source, engine string) error {
 
 // IsScript says that the module is the engine of a script.
 func (p *Plugin) IsScript() bool { return p.Digest != artifact.Digest(p.Module) }
-
-// EngineName is that of the file, beside a script in Python, that runs it.
-const EngineName = "python.wasm"
 
 // Close lets go of the plugin and its runtime.
 func (p *Plugin) Close(ctx context.Context) error {

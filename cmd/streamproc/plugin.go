@@ -42,7 +42,7 @@ func (f *moduleFlags) add(cmd *cobra.Command) {
 	cmd.Flags().Int64Var(&f.fuel, "fuel", 0, "units that one record may spend (default: that of the plugin's kind)")
 	cmd.Flags().Int64Var(&f.memory, "memory", 0, "bytes of memory of one instance (default: that of the plugin's kind)")
 	cmd.Flags().BoolVar(&f.large, "large", false, "hold the module to the caps of structure: large")
-	cmd.Flags().StringVar(&f.engine, "engine", "", "what runs a script in Python (default: "+workshop.EngineName+" beside it)")
+	cmd.Flags().StringVar(&f.engine, "engine", "", "what runs a script in Python (default: "+workshop.EngineName+" beside it; held to "+workshop.PinName+" beside that)")
 }
 
 func (f *moduleFlags) options(cmd *cobra.Command) (workshop.Options, error) {
@@ -157,6 +157,9 @@ func pluginInspectCommand() *cobra.Command {
 			}
 			return o.write(cmd.OutOrStdout(), r, func(w io.Writer) {
 				fmt.Fprintf(w, "file     %s\nabi      %s\nsha256   %s\nbytes    %d\n", r.File, r.ABI, r.SHA256, r.Bytes)
+				if r.Engine != "" {
+					fmt.Fprintf(w, "engine   %s\n", r.Engine)
+				}
 				column(w, "imports", printable(r.Imports))
 				column(w, "exports", printable(r.Exports))
 				column(w, "fields", printable(r.Fields))
