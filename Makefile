@@ -35,6 +35,7 @@ test: deps ## every test, on a real Kafka and a real Redis
 	$(MAKE) -C plugins test
 	$(MAKE) -C runtime/compat test
 	$(MAKE) -C bench/guests test
+	$(MAKE) -C runtime/lua/engine test
 
 lint: ## golangci-lint, pinned
 	@$(GOBIN)/golangci-lint version 2>/dev/null | grep -q "$(GOLANGCI_LINT:v%=%)" || \

@@ -174,10 +174,11 @@ var digestRE = regexp.MustCompile(`^[0-9a-f]{64}$`)
 func (b *builder) plugin(name string) value {
 	p := &Plugin{Name: name, Limits: b.limits}
 	b.cfg.Plugins[name] = p
-	return one([]string{"wasm", "js", "py", "oci"}, func() settings {
+	return one([]string{"wasm", "js", "lua", "py", "oci"}, func() settings {
 		return settings{
 			{name: "wasm", doc: "The module.", value: file(&p.Wasm)},
 			{name: "js", doc: "The script, in TypeScript or JavaScript. It imports files of its own folder only.", value: file(&p.JS)},
+			{name: "lua", doc: "The script, in Lua. It requires files beside it.", value: file(&p.Lua)},
 			{name: "py", doc: "The script, in Python. It imports files beside it, and what its engine has.", value: file(&p.Py)},
 			{name: "engine", doc: "What runs a script in Python.", value: engine(&p.Engine)},
 			{name: "abi", doc: "What the module speaks, where its imports and exports leave that open.", value: abi(&p.ABI)},
@@ -190,10 +191,10 @@ func (b *builder) plugin(name string) value {
 			{name: "metrics", doc: "Names of the counters of the plugin, `metric` of `streamproc_plugin_counts_total`. It counts by their places in this list, from 0.", value: counters(&p.Metrics)},
 		}
 	}).then(func(a at) {
-		if p.KV != nil && p.JS+p.Py != "" {
+		if p.KV != nil && p.Script() != "" {
 			a.fail(conflict, "leave kv out, or write the plugin in another language", "a script has no kv_get")
 		}
-		if p.Signer != "" && p.JS+p.Py != "" {
+		if p.Signer != "" && p.Script() != "" {
 			a.fail(conflict, "pin it with sha256 instead", "a script is not signed")
 		}
 		p.checkEngine(a)

@@ -57,6 +57,7 @@ type Plugin struct {
 	Wasm   string // path, resolved; or
 	JS     string // path of a script, resolved; or
 	Py     string // path of a script in Python, resolved; or
+	Lua    string // path of a script in Lua, resolved; or
 	OCI    string // HOST/NAME@sha256:…
 	Signer string // path of the public key that the module must be signed with, resolved; "": none
 	ABI    string // what the module speaks; "": as its imports and exports say
@@ -68,6 +69,9 @@ type Plugin struct {
 	KV           *KV      // what it may read; nil: nothing
 	Metrics      []string // names of its counters, by the numbers that it knows them by
 }
+
+// Script is the path of the script, if the plugin is one.
+func (p *Plugin) Script() string { return p.JS + p.Py + p.Lua }
 
 // KV is what a plugin may read: the strings of a Redis under a prefix.
 type KV struct {

@@ -111,14 +111,15 @@ func (r *pipelineReader) transform(s *Step) value {
 func (r *pipelineReader) use(u *PluginUse) value {
 	own, sink := &Plugin{Limits: r.limits}, (*Sink)(nil)
 	named := func(at) {
-		file := filepath.Base(own.Wasm + own.JS + own.Py)
+		file := filepath.Base(own.Wasm + own.Script())
 		own.Name, u.Plugin = strings.TrimSuffix(file, filepath.Ext(file)), own
 	}
-	return one([]string{"plugin", "wasm", "js", "py"}, func() settings {
+	return one([]string{"plugin", "wasm", "js", "lua", "py"}, func() settings {
 		return settings{
 			{name: "plugin", doc: "The plugin, by its name in resources.plugins.", value: reference(&u.Plugin, "plugin", r.cfg.Plugins).unset("")},
 			{name: "wasm", doc: "A module that has no name.", value: file(&own.Wasm).then(named)},
 			{name: "js", doc: "A script that has no name, in TypeScript or JavaScript. It imports files of its own folder only.", value: file(&own.JS).then(named)},
+			{name: "lua", doc: "A script that has no name, in Lua. It requires files beside it.", value: file(&own.Lua).then(named)},
 			{name: "config", doc: "What the plugin is given when it starts, as JSON.", value: anything(&u.Config)},
 			{name: "look_back", doc: "How many offsets back in its partition the plugin may remember. After a crash, a move to another worker or a trap it is given those records again, without any effect. Only before dedup and reorder.", value: count(&u.LookBack, 1, 10_000).unset("none: its memory is not relied on")},
 			{name: "shadow", doc: "At a reload, a new plugin first runs on this share of the records beside the old one, without any effect; if more than 1% come out otherwise, the reload is refused.", value: share(&u.Shadow)},

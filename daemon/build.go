@@ -20,6 +20,7 @@ import (
 	"github.com/streamproc/streamproc/redisstate"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/js"
+	"github.com/streamproc/streamproc/runtime/lua"
 	"github.com/streamproc/streamproc/runtime/py"
 	"github.com/streamproc/streamproc/stream"
 )
@@ -286,6 +287,14 @@ func (b *builder) readPlugin(ctx context.Context, s *runtime.Source, p *config.P
 		}
 		script.Bytes = b.cfg.Source.Bytes
 		s.Bytes, s.Dialect = js.Engine, script
+		return nil
+	case p.Lua != "":
+		script, err := lua.Read(p.Lua)
+		if err != nil {
+			return err
+		}
+		script.Bytes = b.cfg.Source.Bytes
+		s.Bytes, s.Dialect = lua.Engine, script
 		return nil
 	case p.Py != "":
 		script, err := py.Read(p.Py)

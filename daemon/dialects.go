@@ -9,11 +9,12 @@ import (
 	"github.com/streamproc/streamproc/runtime/compat/fluvio"
 	"github.com/streamproc/streamproc/runtime/compat/redpanda"
 	"github.com/streamproc/streamproc/runtime/js"
+	"github.com/streamproc/streamproc/runtime/lua"
 	"github.com/streamproc/streamproc/runtime/py"
 )
 
 // Dialects are the ABIs that plugins may speak beside sp1.
 func Dialects() []runtime.Dialect {
-	return []runtime.Dialect{&js.Script{}, &py.Script{}, redpanda.Dialect{}, fluvio.Dialect{}, connect.Dialect{}, extism.Dialect{}, conduit.Dialect{},
+	return []runtime.Dialect{&js.Script{}, &lua.Script{}, &py.Script{}, redpanda.Dialect{}, fluvio.Dialect{}, connect.Dialect{}, extism.Dialect{}, conduit.Dialect{},
 		command.Dialect{}, command.Dialect{PerBatch: true}}
 }

@@ -97,12 +97,15 @@ func (d *Daemon) Files() (files []string) {
 }
 
 func filesOfPlugin(p *config.Plugin) []string {
-	if p.JS+p.Py == "" {
+	if p.Script() == "" {
 		return slices.DeleteFunc([]string{p.Wasm, p.Signer}, func(name string) bool { return name == "" })
 	}
-	files, patterns := []string{p.JS + p.Py}, []string{"*.ts", "*.js", "*.mjs", "*.json"}
-	if p.Py != "" {
+	files, patterns := []string{p.Script()}, []string{"*.ts", "*.js", "*.mjs", "*.json"}
+	switch {
+	case p.Py != "":
 		patterns = []string{"*.py"}
+	case p.Lua != "":
+		patterns = []string{"*.lua"}
 	}
 	for _, pattern := range patterns {
 		beside, _ := filepath.Glob(filepath.Join(filepath.Dir(files[0]), pattern)) //nolint:errcheck // the pattern is ours

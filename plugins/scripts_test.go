@@ -34,7 +34,7 @@ func TestTheScriptOfQuery1AnswersAsItsJudgeWants(t *testing.T) {
 	}
 }
 
-var guideBlock = regexp.MustCompile("(?s)```(?:ts|py)\n(?://|#) (\\S+)\n(.*?)```\n\n```\n(.*?)```")
+var guideBlock = regexp.MustCompile("(?s)```(?:ts|py|lua)\n(?://|#|--) (\\S+)\n(.*?)```\n\n```\n(.*?)```")
 
 // TestTheGuideToScriptsTellsTheTruth runs the scripts of the guide: behind each stand inputs, with "> " before them, and
 // what becomes of each.

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -174,6 +175,24 @@ func (h *Host) Again(ctx context.Context) error {
 	g.instance.budget.refill(g.fuelFor(g.calling), g.plugin.limits.Depth)
 	return old.Close(ctx)
 }
+
+// Protect runs call, which calls the guest from inside a host function that the guest has called, and says whether Unwind
+// ended it. If so, the guest is as deep in calls as it was before, and may go on. Any other error ends the call around it too.
+func (h *Host) Protect(call func() error) (unwound bool, err error) {
+	b := &h.guest.instance.budget
+	depth := b.depth.Get()
+	if err = call(); !errors.Is(err, errUnwound) {
+		return false, err
+	}
+	b.depth.Set(depth)
+	b.charge(costUnwind)
+	return true, nil
+}
+
+// Unwind ends, from inside a host function, the guest's call that Protect runs: what longjmp does where there is one.
+func Unwind() { panic(errUnwound) }
+
+var errUnwound = errors.New("the guest unwinds its calls, and nobody has asked it to")
 
 // Log writes a line of the guest to the log: 0 debug … 3 error.
 func (h *Host) Log(level uint32, line []byte) { h.guest.log(level, line) }

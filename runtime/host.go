@@ -72,8 +72,9 @@ var (
 // What the host does for a guest is paid for by the guest.
 const (
 	costHostCall    = 64
-	costBytesShift  = 4 // one unit for 16 bytes
-	costRandomShift = 0 // each byte is made one by one
+	costBytesShift  = 4      // one unit for 16 bytes
+	costRandomShift = 0      // each byte is made one by one
+	costUnwind      = 50_000 // a panic of Go, and a trace of the guest's calls
 )
 
 func (g *Guest) charge(n int, shift uint) {

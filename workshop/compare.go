@@ -13,11 +13,12 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/js"
+	"github.com/streamproc/streamproc/runtime/lua"
 	"github.com/streamproc/streamproc/runtime/py"
 )
 
 // Scripts are the dialects that a script needs.
-func Scripts() []runtime.Dialect { return []runtime.Dialect{&js.Script{}, &py.Script{}} }
+func Scripts() []runtime.Dialect { return []runtime.Dialect{&js.Script{}, &lua.Script{}, &py.Script{}} }
 
 // Files are the records that a plugin is tried with. What is "" is the file of that name beside the plugin: in.jsonl,
 // want.jsonl, and config.json where Options have no configuration.

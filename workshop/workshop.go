@@ -15,6 +15,7 @@ import (
 	"github.com/streamproc/streamproc/artifact"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/js"
+	"github.com/streamproc/streamproc/runtime/lua"
 	"github.com/streamproc/streamproc/runtime/py"
 	"github.com/streamproc/streamproc/stream"
 )
@@ -44,7 +45,7 @@ type Plugin struct {
 // lookBack is as much as a pipeline may grant: a plugin that remembers may rest on all that it is tried with.
 const lookBack = 10_000
 
-// Open loads a module, or a script by its ending (.ts, .js, .mts, .mjs, .py).
+// Open loads a module, or a script by its ending (.ts, .js, .mts, .mjs, .lua, .py).
 func Open(ctx context.Context, file string, o Options) (_ *Plugin, err error) {
 	p := &Plugin{File: file, Limits: o.Limits}
 	source := runtime.Source{Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), Config: o.Config, Limits: o.Limits, Topics: []string{"in"}, LookBack: lookBack}
@@ -80,6 +81,13 @@ func (p *Plugin) read(s *runtime.Source, o Options) error {
 			return err
 		}
 		s.Bytes, s.Dialect, p.Digest = js.Engine, script, script.Digest()
+		return nil
+	case ".lua":
+		script, err := lua.Read(p.File)
+		if err != nil {
+			return err
+		}
+		s.Bytes, s.Dialect, p.Digest = lua.Engine, script, script.Digest()
 		return nil
 	case ".py":
 		script, err := py.Read(p.File)

@@ -31,7 +31,7 @@ const (
 var floors = map[string]int{
 	"stream": 0, "logs": 0, "fields": 0, "runtime/abi": 0, "runtime/meter": 0,
 	"artifact": 1, "pipeline": 1, "kafka": 1, "runtime": 1, "runtime/script": 1, "dedup": 1, "reorder": 1, "expr": 1, "redisstate": 1, "memstate": 1,
-	"config": 2, "metrics": 2, "runtime/js": 2, "runtime/py": 2, "runtime/compat/pull": 0, "runtime/compat/redpanda": 2, "runtime/compat/fluvio": 2, "runtime/compat/command": 2, "runtime/compat/connect": 2, "runtime/compat/extism": 2, "runtime/compat/conduit": 2,
+	"config": 2, "metrics": 2, "runtime/js": 2, "runtime/lua": 2, "runtime/py": 2, "runtime/compat/pull": 0, "runtime/compat/redpanda": 2, "runtime/compat/fluvio": 2, "runtime/compat/command": 2, "runtime/compat/connect": 2, "runtime/compat/extism": 2, "runtime/compat/conduit": 2,
 	"daemon": 3, "workshop": 3,
 	"admin":          4,
 	"cmd/streamproc": 5,

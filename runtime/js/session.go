@@ -41,11 +41,11 @@ type session struct {
 
 	stopped bool // the script was, for want of fuel
 	has     int
-	process handle   // the harness's function for a batch
-	cursor  uint32   // where the harness notes which record it is at
-	saved   snapshot // after the start
-	kept    snapshot // of Keep
-	threw   bool     // a record of the last call threw: the state of the script is not to be trusted
+	process handle          // the harness's function for a batch
+	cursor  uint32          // where the harness notes which record it is at
+	saved   script.Snapshot // after the start
+	kept    script.Snapshot // of Keep
+	threw   bool            // a record of the last call threw: the state of the script is not to be trusted
 
 	input script.Input
 }
@@ -229,17 +229,6 @@ func hostLog(g runtime.Session, m api.Module, stack []uint64) {
 // Close implements runtime.Session. A script has no last word.
 func (s *session) Close(context.Context) error { return nil }
 
-// snapshot is the memory of an engine between two calls, without the zeros at its end.
-type snapshot struct {
-	memory  []byte
-	size    uint32
-	pointer uint64 // of the engine's stack
-}
-
-// grownBytes is how much memory may grow before a new instance takes the place of a reset: what was grown is lost to the
-// engine's allocator by a reset.
-const grownBytes = 4 << 20
-
 func (s *session) save(ctx context.Context) error {
 	e := s.engine
 	room, err := e.call(ctx, "wasm_malloc", warmBytes)
@@ -252,47 +241,22 @@ func (s *session) save(ctx context.Context) error {
 	if _, err := e.call(ctx, "qjs_run_gc"); err != nil {
 		return err
 	}
-	s.take(&s.saved)
+	s.saved.Take(e.module)
 	return nil
-}
-
-// take copies the memory into a snapshot.
-func (s *session) take(to *snapshot) {
-	memory := s.engine.module.Memory()
-	view, _ := memory.Read(0, memory.Size())
-	end := len(view)
-	for end > 0 && view[end-1] == 0 {
-		end--
-	}
-	*to = snapshot{memory: append(to.memory[:0], view[:end]...), size: memory.Size(), pointer: s.stackPointer().Get()}
-}
-
-func (s *session) stackPointer() api.MutableGlobal {
-	return s.engine.module.ExportedGlobal("__stack_pointer").(api.MutableGlobal)
 }
 
 // Reset implements runtime.Resetter.
 func (s *session) Reset(context.Context) bool { return s.goBack(&s.saved) }
 
 // Keep implements runtime.Keeper.
-func (s *session) Keep() { s.take(&s.kept) }
+func (s *session) Keep() { s.kept.Take(s.engine.module) }
 
 // Return implements runtime.Keeper.
 func (s *session) Return() bool { return s.goBack(&s.kept) }
 
-func (s *session) goBack(to *snapshot) bool {
-	memory := s.engine.module.Memory()
-	if memory.Size() > to.size+grownBytes {
-		return false
-	}
-	view, ok := memory.Read(0, memory.Size())
-	if !ok {
-		return false
-	}
-	clear(view[copy(view, to.memory):])
-	s.stackPointer().Set(to.pointer)
+func (s *session) goBack(to *script.Snapshot) bool {
 	s.threw = false
-	return true
+	return to.GoBack(s.engine.module)
 }
 
 // at reads which record of the engine's batch the harness is at.

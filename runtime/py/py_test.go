@@ -392,8 +392,8 @@ func TestTheDigestIsThatOfTheSource(t *testing.T) {
 	r.write("unused.py", "x = 1\n")
 	r.write("price.py", "def f():\n    import os.path as p, a as b; return p\n")
 	s := read()
-	if len(s.modules) != 3 {
-		t.Errorf("read %d files", len(s.modules))
+	if len(s.files) != 3 {
+		t.Errorf("read %d files", len(s.files))
 	}
 	r.write("b.py", "x = 2\n")
 	if read().Digest() == s.Digest() {

@@ -10,9 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/meter"
+	"github.com/streamproc/streamproc/runtime/script"
 )
 
 //go:embed harness.py
@@ -24,12 +26,12 @@ type Script struct {
 	// Bytes hands values to the script as bytes each, instead of what their JSON stands for.
 	Bytes bool
 
-	name    string // of the author's file
-	modules []module
-	digest  string
+	name   string // of the author's file
+	files  []script.File
+	digest string
 }
 
-// module is one file of a script. Start hands it to the harness in this form.
+// module is one file of a script, as the harness is handed it.
 type module struct {
 	Name string `json:"name"`
 	File string `json:"file"`
@@ -47,7 +49,7 @@ func (s *Script) Speaks(*meter.Module) bool { return false }
 
 // Check implements runtime.Dialect.
 func (s *Script) Check(m *meter.Module) error {
-	if s.modules == nil {
+	if s.files == nil {
 		return errors.New("a script is named by its file: write py: FILE")
 	}
 	if _, ok := m.Exported("_start"); !ok {
@@ -70,12 +72,16 @@ func (s *Script) StartFuel() int64 { return 4_000_000_000 }
 
 // Open implements runtime.Dialect.
 func (s *Script) Open(h *runtime.Host) (runtime.Session, error) {
+	modules := make([]module, len(s.files))
+	for i, f := range s.files {
+		modules[i] = module{strings.TrimSuffix(f.Name, extension), f.Name, f.Text}
+	}
 	start, err := json.Marshal(struct {
 		Name    string   `json:"name"`
 		Modules []module `json:"modules"`
 		Config  string   `json:"config"`
 		Bytes   bool     `json:"bytes"`
-	}{s.modules[0].Name, s.modules, string(h.Config()), s.Bytes})
+	}{modules[0].Name, modules, string(h.Config()), s.Bytes})
 	if err != nil {
 		return nil, fmt.Errorf("writing the script for its engine: %w", err)
 	}

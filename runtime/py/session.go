@@ -137,7 +137,7 @@ func (s *session) batch(ctx context.Context, c *runtime.Call, todo []int) error 
 		}
 		return err
 	}
-	a := script.Answers{Call: c, Lines: s.lines, Bytes: s.script.Bytes, Outputs: s.outputs, Explain: unquote}
+	a := script.Answers{Call: c, Lines: s.lines, Bytes: s.script.Bytes, Outputs: s.outputs, Explain: script.Unquote}
 	if err := a.Give(todo); err != nil {
 		return runtime.Breach("%v", err)
 	}
@@ -145,11 +145,6 @@ func (s *session) batch(ctx context.Context, c *runtime.Call, todo []int) error 
 		c.Forgot()
 	}
 	return nil
-}
-
-func unquote(text []byte) (s string, err error) {
-	err = json.Unmarshal(text, &s)
-	return s, err
 }
 
 // at is the place of the record that the harness is at, within its batch.

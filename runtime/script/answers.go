@@ -2,6 +2,7 @@ package script
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -113,4 +114,10 @@ func (a *Answers) emit(i int, value []byte) {
 	r := *a.Call.Record(i)
 	r.Value, r.JSON = value[:len(value):len(value)], a.JSON
 	a.Call.Emit(i, &r)
+}
+
+// Unquote reads an error that an engine writes as a JSON string.
+func Unquote(text []byte) (s string, err error) {
+	err = json.Unmarshal(text, &s)
+	return s, err
 }

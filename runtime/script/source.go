@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"unicode/utf8"
 )
 
 // Limits of a script's source.
@@ -30,6 +31,52 @@ func Within[S any](file string, read func(folder fs.FS, name string) (*S, error)
 	}
 	defer root.Close()
 	return read(root.FS(), filepath.Base(file))
+}
+
+// File is one file of a script.
+type File struct{ Name, Text string }
+
+// Read reads a script, which ends in ext, and of the files beside it those that imports finds in what is read: names that are
+// no file of the folder are left to the engine. It returns the script first, and the digest of all.
+func Read(file, ext string, imports func(text string) []string) (files []File, digest string, err error) {
+	all, err := Within(file, func(folder fs.FS, name string) (*[]File, error) { return withNeighbours(folder, name, ext, imports) })
+	if err != nil {
+		return nil, "", err
+	}
+	digests := Digests{}
+	for _, f := range *all {
+		digests[f.Name] = sha256.Sum256([]byte(f.Text))
+	}
+	return *all, digests.Sum(), nil
+}
+
+func withNeighbours(folder fs.FS, name, ext string, imports func(text string) []string) (*[]File, error) {
+	if filepath.Ext(name) != ext {
+		return nil, fmt.Errorf("%w: %s is no %s file", ErrSource, name, ext)
+	}
+	var files []File
+	for wanted := []string{name}; len(wanted) > 0; wanted = wanted[1:] {
+		file := wanted[0]
+		if slices.ContainsFunc(files, func(f File) bool { return f.Name == file }) {
+			continue
+		}
+		text, err := ReadFile(folder, file)
+		if errors.Is(err, fs.ErrNotExist) && file != name {
+			continue
+		}
+		if err == nil && !utf8.Valid(text) {
+			err = errors.New("it is not UTF-8")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: reading %s: %w", ErrSource, file, err)
+		}
+		if len(files) == MaxFiles {
+			return nil, fmt.Errorf("%w: it imports more than the limit of %d files", ErrSource, MaxFiles)
+		}
+		files = append(files, File{file, string(text)})
+		wanted = append(wanted, imports(string(text))...)
+	}
+	return &files, nil
 }
 
 // ReadFile reads one file of a script.

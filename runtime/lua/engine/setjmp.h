@@ -1,0 +1,1 @@
+/* Lua's source includes it, and uses nothing of it: see unwind.h. */
