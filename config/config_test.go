@@ -221,3 +221,14 @@ func FuzzLoad(f *testing.F) {
 		_ = problems.Text(true) + problems.JSON() + problems.GitHub() + problems.SARIF()
 	})
 }
+
+// TestNoPipelineReadsItsOwnDeadLetters has no dlq in it, which has a name all the same.
+func TestNoPipelineReadsItsOwnDeadLetters(t *testing.T) {
+	const yaml = "version: 1\npipelines:\n  p:\n    source: { topics: [in, p.dlq] }\n    sinks: { out: { topic: out } }\n"
+	if _, err := load(t, yaml, nil); err == nil || !strings.Contains(err.Error(), "the pipeline would read its own dead letters from topic p.dlq (name another with dlq: { topic: NAME })") {
+		t.Errorf("error is %v", err)
+	}
+	if _, err := load(t, yaml+"    dlq: { topic: p.dead }\n", nil); err != nil {
+		t.Errorf("with another topic: %v", err)
+	}
+}

@@ -188,6 +188,9 @@ func (r *pipelineReader) check(a at) {
 		return
 	}
 	r.checkSteps()
+	if d := r.p.DLQ; r.dead.node == nil && d.Kafka == r.p.Source.Kafka && slices.Contains(r.p.Source.Topics, d.Topic) {
+		a.fail(conflict, "name another with dlq: { topic: NAME }", "the pipeline would read its own dead letters from topic %s", d.Topic)
+	}
 	r.warnUnrepeatable()
 	r.checkBytes()
 	if r.where.node == nil {

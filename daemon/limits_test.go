@@ -198,3 +198,36 @@ func (p *place) outcome(record string) string {
 	}
 	return p.causes("guarded.dlq", int(now.DeadLettered))[now.DeadLettered-1]
 }
+
+// TestAReloadWhileAPluginLoops has records on their way that end by fuel, each after all that a call may have.
+func TestAReloadWhileAPluginLoops(t *testing.T) {
+	with := func(fuel string) string {
+		return strings.NewReplacer("LIMITS", "traps: 1000, fuel: "+fuel, "FILE", writeMeasure(t, 0)).Replace(measuring)
+	}
+	p := newPlace(t, with("100M"), inAndOut(1))
+	const n = 20
+	for range n {
+		p.feed("in", "f", "x")
+	}
+	p.write(with("50M"))
+	p.reload(ReloadOptions{Now: true}, Swapped)
+	s := p.until("guarded", func(s Status) bool { return s.Ledger.In == 2*n && s.Ledger.Held == 0 })
+	if s.Ledger.Out != n || s.Ledger.DeadLettered != n {
+		t.Errorf("ledger %+v, want %d out and as many dead letters", s.Ledger, n)
+	}
+}
+
+// TestAPluginThatDoesNotStartIsRefusedByAReload keeps the last good one at work.
+func TestAPluginThatDoesNotStartIsRefusedByAReload(t *testing.T) {
+	p := newPlace(t, strings.NewReplacer("LIMITS", "", "FILE", writeMeasure(t, 0)).Replace(measuring), inAndOut(1))
+	for _, a := range hostile.Starts() {
+		if err := os.WriteFile(p.env["PLUGIN"], a.Module, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.write(strings.NewReplacer("LIMITS", "", "FILE", p.env["PLUGIN"], "transform:", "filter:").Replace(measuring))
+		p.refuses(ReloadOptions{Now: true}, "pipeline guarded: step measure: starting plugin measure: ", a.Want)
+		if got := p.outcome("x"); got != "passed 1" {
+			t.Errorf("%s: a record came to %q", a.Name, got)
+		}
+	}
+}

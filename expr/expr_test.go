@@ -180,3 +180,66 @@ func TestAWrongExpressionIsExplained(t *testing.T) {
 		}
 	}
 }
+
+// TestOddJSONHasOneVerdict gives values that parsers part over to a path, a number and an expression, twice each: what is no JSON, or
+// too deep, is the record's fault, and the rest has the same reading each time.
+func TestOddJSONHasOneVerdict(t *testing.T) {
+	id, err := ParsePath("$.id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	predicate, err := Compile("value.id != null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for name, c := range map[string]struct {
+		value string
+		id    string // "!" is the record's fault
+	}{
+		"10,000 levels":                 {`{"id":"a","x":` + deep(10_000) + `}`, "!"},
+		"10,000 levels before":          {`{"x":` + deep(10_000) + `,"id":"a"}`, "!"},
+		"10,000 levels that do not end": {strings.Repeat(`{"id":`, 10_000), "!"},
+		"1e400":                         {`{"id":1e400}`, "1e400"},
+		"a number of 1 M digits":        {`{"id":` + strings.Repeat("9", 1<<20) + `}`, strings.Repeat("9", 1<<20)},
+		"doubled key":                   {`{"id":"a","id":"b"}`, "a"},
+		"doubled key, escaped":          {`{"\u0069d":"b","id":"a"}`, ""},
+		"half a pair":                   {`{"id":"\ud800"}`, "\uFFFD"},
+		"the other half":                {`{"id":"\udc00x"}`, "\uFFFDx"},
+		"NUL, escaped":                  {`{"id":"\u0000"}`, "\x00"},
+		"NUL, as it is":                 {"{\"id\":\"\x00\"}", "!"},
+		"BOM":                           {"\uFEFF" + `{"id":"a"}`, "!"},
+		"no UTF-8, byte for byte":       {"{\"id\":\"\xff\"}", "\xff"},
+		"comment":                       {`{"id":"a"} // more`, "!"},
+		"two values":                    {`{"id":"a"}{"id":"b"}`, "!"},
+		"comma at the end":              {`{"id":"a",}`, "!"},
+		"no quotes":                     {`{id:"a"}`, "!"},
+		"leading zero":                  {`{"id":01}`, "!"},
+		"plus":                          {`{"id":+1}`, "!"},
+		"hexadecimal":                   {`{"id":0x1}`, "!"},
+		"NaN":                           {`{"id":NaN}`, "!"},
+		"space of another kind":         {"{\"id\":\u00a0\"a\"}", "!"},
+		"only a string":                 {`"id"`, ""},
+		"nothing":                       {``, "!"},
+		"spaces":                        {"  \n", "!"},
+	} {
+		for range 2 {
+			got, ok, err := id.Bytes(rec(c.value))
+			var fault interface{ Reason() stream.Reason }
+			switch {
+			case err != nil && !errors.As(err, &fault):
+				t.Errorf("%s: %v is no fault of the record", name, err)
+			case (err != nil) != (c.id == "!"), err == nil && c.id != "" && string(got) != c.id, err == nil && c.id == "" && ok && c.value[0] == '"':
+				t.Errorf("%s: %.40q, %v, %v; want %.40q", name, got, ok, err, c.id)
+			}
+			if _, err := id.Int64(rec(c.value)); !errors.As(err, &fault) {
+				t.Errorf("%s as a number: %v", name, err)
+			}
+			if _, err := predicate.Match(rec(c.value)); err != nil && !errors.As(err, &fault) {
+				t.Errorf("%s in an expression: %v is no fault of the record", name, err)
+			} else if err == nil && c.id == "!" {
+				t.Errorf("%s is taken by an expression, and by a path it is not", name)
+			}
+		}
+	}
+}

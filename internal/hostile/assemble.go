@@ -180,6 +180,12 @@ func bounds(least, most int64) []byte {
 
 func text(s string) []byte { return append(U(uint64(len(s))), s...) }
 
+// Named adds to a module what names one of its functions.
+func Named(module []byte, function int, name string) []byte {
+	names := Code(1, U(uint64(function)), text(name))
+	return Code(module, Section(0, Code(text("name"), 1, U(uint64(len(names))), names)))
+}
+
 // Header begins every module.
 const Header = "\x00asm\x01\x00\x00\x00"
 

@@ -294,3 +294,29 @@ func Steers() []byte {
 		return Const(1)
 	})
 }
+
+// Speaks is a plugin with these exports besides its memory, each of which does nothing and has the type that it must have.
+func Speaks(exports ...string) []byte {
+	var m Module
+	types := map[string]string{"sp_alloc": "i:i", "sp_filter": "ii:i", "sp_map": "ii:I"}
+	results := map[string][]byte{"sp_alloc": Const(1024), "sp_filter": Const(1), "sp_map": Code(I64Const, S(-1))}
+	m.Memory(1, -1)
+	for _, name := range exports {
+		kind := types[name]
+		if kind == "" {
+			kind = ":"
+		}
+		m.Export(name, m.Func(kind, 0, results[name]))
+	}
+	return m.Bytes()
+}
+
+// Answers is a plugin that answers every batch with this, after it has taken some pages of memory.
+func Answers(arena, grow int64, answer int64) []byte {
+	var m Module
+	m.Memory(1, -1)
+	m.Export("sp_abi_v1", m.Func(":", 0, nil))
+	m.Export("sp_alloc", m.Func("i:i", 0, Const(arena)))
+	m.Export("sp_process", m.Func("ii:I", 0, Code(Const(grow), MemoryGrow, 0, Drop, I64Const, S(answer))))
+	return m.Bytes()
+}

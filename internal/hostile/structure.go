@@ -30,6 +30,7 @@ func Structure() []Case {
 		{"unknown section", Code([]byte(Header), Section(99, nil)), "section 99 is unknown"},
 		{"bodies without functions", Code([]byte(Header), Section(10, Code(1, 2, 0, End))), "more bodies than functions"},
 		{"functions without bodies", Code([]byte(Header), Section(1, Code(1, 0x60, 0, 0)), Section(3, Code(2, 0, 0))), "2 functions are declared, and 0 have bodies"},
+		{"custom section of 17 MiB", Code([]byte(Header), Section(0, Code(text("x"), make([]byte, 17<<20)))), "bytes are over the limit of 16777216"},
 		{"custom section beyond the file", Code([]byte(Header), 0, U(50<<20)), "truncated"},
 	}
 	return append(append(append(cases, dear()...), features()...), bounded()...)
@@ -71,17 +72,28 @@ func dear() []Case {
 		return Function(50, Repeat(n, Code(Block, Empty, Get(1), BrIf, 0, Const(1), LocalSet, 2, End)))
 	}
 	loops := func(n int) []byte { return Function(50, Repeat(n, Code(Loop, Empty, Get(1), BrIf, 0, End))) }
+	var alive []byte // each local is written, and then each is read
+	for i := range 1_000 {
+		alive = append(alive, Code(Const(int64(i)), LocalSet, U(uint64(i)))...)
+	}
+	alive = append(alive, Const(0)...)
+	for i := range 1_000 {
+		alive = append(alive, Code(Get(i), I32Add)...)
+	}
+	alive = append(alive, Drop)
 	return []Case{
 		{"50 M locals in 38 bytes", locals(50_000_000), "50000000 locals are over the limit of 10000"},
 		{"2 x (2^32-1) locals", locals(1<<32-1, 1<<32-1), "locals are over the limit"},
 		{"5 x 2^32-1 locals", locals(1<<32-1, 1<<32-1, 1<<32-1, 1<<32-1, 1), "locals are over the limit"},
 		{"10,000 locals", locals(10_000), ""},
+		{"1,000 locals, all alive", Function(1_000, Code(alive)), ""},
 		{"10,001 locals", locals(5_000, 5_001), "10001 locals are over the limit of 10000"},
 		{"300,000 functions", many(300_000), "300000 functions are over the limit of 100000"},
 		{"1,900 nested blocks", nested(1_900, block, []byte{End}), ""},
 		{"2,001 nested blocks", nested(2_001, block, []byte{End}), "2001 nested blocks are over the limit of 2000"},
 		{"50,000 nested blocks", nested(50_000, block, []byte{End}), "nested blocks are over the limit"},
 		{"5,000 nested loops", nested(5_000, loop, []byte{End}), "nested blocks are over the limit"},
+		{"1,000 nested ifs", nested(1_000, when, []byte{End}), ""},
 		{"20,000 nested ifs", nested(20_000, when, []byte{End}), "nested blocks are over the limit"},
 		{"br_table of 10,000", Function(0, targets(9_999)), ""},
 		{"br_table of 10,001", Function(0, targets(10_001)), "targets of a br_table are over the limit of 10000"},

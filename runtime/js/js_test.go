@@ -386,3 +386,30 @@ func TestNumbersAndChanceAreAsTheGuideSays(t *testing.T) {
 		t.Errorf("chance is %s, then %s", first, second)
 	}
 }
+
+// TestOddJSONCostsItsRecord gives a script values that parsers part over, among good ones.
+func TestOddJSONCostsItsRecord(t *testing.T) {
+	g := newRig(t).guest("export const map = v => v")
+	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	cases := []struct{ value, want string }{
+		{deep(1000), deep(1000)}, {deep(1001), "!decode the value nests deeper than 1000 levels"}, {deep(100_000), "!decode"}, {strings.Repeat(`{"a":`, 10_000), "!decode"},
+		{`"` + strings.Repeat(`[\"`, 2000) + `"`, `"[\"`}, {"{\"a\":\"\xff\"}", "!decode the value is not UTF-8"}, {"\uFEFF1", "!decode"},
+		{"{\"a\":\"\x00\"}", "!decode"}, {"{\"a\":\n\"x\ny\"}", "!decode the value is not JSON: it goes wrong at byte"}, {"", "!decode"}, {"1 2", "!decode"}, {"NaN", "!decode"},
+		{`{"a":1,"a":2}`, `{"a":2}`}, {`"\ud800"`, `"\ud800"`}, {`"\u0000"`, `"\u0000"`}, {`-0`, ""}, {`1e400`, ""}, {strings.Repeat("9", 10_000), ""}, {`{"__proto__":1}`, `{"__proto__":1}`},
+	}
+	var values []string
+	for _, c := range cases {
+		values = append(values, c.value, `"good"`)
+	}
+	for range 2 {
+		got := strings.Split(guesttest.Outcome(t, g, guesttest.Batch(values...)), "\n")
+		if len(got) != len(values) {
+			t.Fatalf("%d lines of %d records", len(got), len(values))
+		}
+		for i, c := range cases {
+			if !strings.HasPrefix(got[2*i], c.want) || got[2*i+1] != `"good"` {
+				t.Errorf("%.30q came to %.200q, want %q; the next to %.100q", c.value, got[2*i], c.want, got[2*i+1])
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -26,6 +27,22 @@ func TestStructureIsRefusedByName(t *testing.T) {
 				t.Errorf("offset %d is not in the file", e.Offset)
 			}
 		})
+	}
+}
+
+// TestALieAllocatesNothing reads files of some bytes that announce gigabytes.
+func TestALieAllocatesNothing(t *testing.T) {
+	for _, c := range hostile.Structure() {
+		if c.Want == "" || len(c.Module) > 1<<10 {
+			continue
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Read(c.Module, Default())
+		runtime.ReadMemStats(&after)
+		if grown := after.TotalAlloc - before.TotalAlloc; err == nil || grown > 1<<20 {
+			t.Errorf("%s: %d bytes were allocated for %d, error is %v", c.Name, grown, len(c.Module), err)
+		}
 	}
 }
 

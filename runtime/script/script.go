@@ -62,12 +62,39 @@ func (in *Input) unreadable(value []byte, asBytes bool) string {
 		return in.find(value)
 	case asBytes:
 		return ""
+	case len(value) > maxLevels && deeper(value, maxLevels):
+		return fmt.Sprintf("the value nests deeper than %d levels", maxLevels)
 	case !utf8.Valid(value):
 		return "the value is not UTF-8, so it is not JSON"
 	case bytes.IndexByte(value, '\n') >= 0 && !json.Valid(value):
 		return notJSON(value)
 	}
 	return ""
+}
+
+// maxLevels is how deep a value may nest. An engine reads by recursion: what is much deeper ends it, at the price of a fresh one.
+const maxLevels = 1000
+
+// deeper says whether a value nests deeper than that, if it is JSON.
+func deeper(value []byte, levels int) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case c == '\\' && quoted:
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{', c == '[':
+			depth++
+		case c == '}', c == ']':
+			depth--
+		}
+		if depth > levels {
+			return true
+		}
+	}
+	return false
 }
 
 // notJSON says where a value stops being JSON, without showing it.

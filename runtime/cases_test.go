@@ -1,0 +1,166 @@
+package runtime
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/streamproc/streamproc/internal/hostile"
+	"github.com/streamproc/streamproc/runtime/meter"
+	"github.com/streamproc/streamproc/stream"
+)
+
+// TestWhatIsAcceptedCompiles gives the compiler each module of the lists that is let pass.
+func TestWhatIsAcceptedCompiles(t *testing.T) {
+	rt := newRuntime(t, Options{})
+	for _, c := range hostile.Structure() {
+		if c.Want != "" {
+			continue
+		}
+		m, err := meter.Read(c.Module, meter.Default())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := rt.compile(t.Context(), m.Metered(), false); err != nil {
+			t.Errorf("%s: %v", c.Name, err)
+		}
+	}
+}
+
+// TestALoopEndsOnOneProcessor has nobody beside the guest who could end it.
+func TestALoopEndsOnOneProcessor(t *testing.T) {
+	rt := newRuntime(t, Options{Logger: slog.New(slog.DiscardHandler)})
+	for _, n := range []int{1, 2} {
+		was := runtime.GOMAXPROCS(n)
+		defer runtime.GOMAXPROCS(was)
+		for _, a := range hostile.Attacks() {
+			if a.Reason != string(stream.ReasonFuel) {
+				continue
+			}
+			p, err := rt.Load(t.Context(), Source{Name: "p", Bytes: a.Module})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := batch("k", "x", "k")
+			process(t, startGuest(t, p, Filter, Events{}), b)
+			if got := fates(b); got != "k !fuel k" {
+				t.Errorf("%s on %d: %s", a.Name, n, got)
+			}
+		}
+	}
+}
+
+// TestATrapNamesItsFunction has one whose name would steer a terminal.
+func TestATrapNamesItsFunction(t *testing.T) {
+	for name, want := range map[string]string{"parse_price": "unreachable in .parse_price(", "\x1b[31mred\u202e\n": "unreachable in .�[31mred�"} {
+		for _, a := range hostile.Attacks() {
+			if a.Name != "unreachable" {
+				continue
+			}
+			b := batch("x")
+			process(t, startGuest(t, load(t, Source{Name: "p", Bytes: hostile.Named(a.Module, 2, name)}), Filter, Events{}), b)
+			if c := b.Records[0].Cause; c == nil || !strings.HasPrefix(c.Message, want) || strings.ContainsAny(c.Message, "\x1b\u202e\n") {
+				t.Errorf("cause is %+v, want %q", c, want)
+			}
+		}
+	}
+}
+
+// TestMarkersSayWhatAPluginIs has none, an old one, a new one, several, and one twice.
+func TestMarkersSayWhatAPluginIs(t *testing.T) {
+	for _, c := range []struct {
+		exports []string
+		want    string
+	}{
+		{[]string{"sp_alloc", "sp_filter"}, "the export sp_abi_v1 is missing; this build speaks version 1"},
+		{[]string{"sp_abi_v0", "sp_alloc", "sp_filter"}, `the export sp_abi_v1 is missing, there is "sp_abi_v0"; this build speaks version 1`},
+		{[]string{"sp_abi_v2", "sp_abi_v3", "sp_alloc", "sp_filter"}, `there is "sp_abi_v2", "sp_abi_v3"; this build`},
+		{[]string{"sp_abi_v1", "sp_abi_v2", "sp_alloc", "sp_filter"}, ""},
+		{[]string{"sp_abi_v1", "sp_abi_v1", "sp_alloc", "sp_filter"}, `duplicates name "sp_abi_v1"`},
+		{[]string{"sp_abi_v1", "sp_alloc", "sp_filter", "sp_map"}, "it exports 2 of sp_process, sp_filter and sp_map"},
+	} {
+		_, err := newRuntime(t, Options{}).Load(t.Context(), Source{Name: "p", Bytes: hostile.Speaks(c.exports...)})
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%v: error is %v, want %q", c.exports, err, c.want)
+		}
+	}
+}
+
+// TestAnAnswerThatLiesFailsItsRecord has outputs where there is no memory, or where there is something else.
+func TestAnAnswerThatLiesFailsItsRecord(t *testing.T) {
+	at := func(ptr, n uint32) int64 { return int64(uint64(ptr)<<32 | uint64(n)) }
+	for name, c := range map[string]struct {
+		arena, grow, answer int64
+		reason, want        string
+	}{
+		"4 GiB":                         {1024, 0, at(0, 1<<32-1), "contract", "beyond the memory"},
+		"more than memory holds":        {1024, 0, at(1<<16-8, 64), "contract", "beyond the memory"},
+		"from the last byte":            {1024, 0, at(1<<31-1, 1<<32-1), "contract", "beyond the memory"},
+		"no batch":                      {1024, 0, at(0, 64), "contract", ""},
+		"too short for a batch":         {1024, 0, at(0, 1), "contract", ""},
+		"the input as it is":            {1024, 0, at(1024, 88), "contract", ""},
+		"where memory was taken before": {1024, 3, at(3<<16, 64), "contract", ""},
+		"negative":                      {1024, 0, -7, "error", "the plugin gave no reason"},
+		"nothing, at an odd arena":      {1025, 0, 0, "", ""},
+		"nothing, at the end of memory": {1<<16 - 1, 0, 0, "contract", "beyond the memory"},
+	} {
+		b := batch("a", "b")
+		process(t, startGuest(t, load(t, Source{Name: "p", Bytes: hostile.Answers(c.arena, c.grow, c.answer)}), Transform, Events{}), b)
+		want := "a b"
+		if c.reason != "" {
+			want = "!" + c.reason + " !" + c.reason
+		}
+		if got := fates(b); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+			continue
+		}
+		if cause := b.Records[0].Cause; cause != nil && !strings.Contains(cause.Message, c.want) {
+			t.Errorf("%s: %q lacks %q", name, cause.Message, c.want)
+		}
+	}
+}
+
+// TestAForgedLineOfTheLogIsOneLine has a plugin log what looks like lines of the daemon's own.
+func TestAForgedLineOfTheLogIsOneLine(t *testing.T) {
+	var out bytes.Buffer
+	rt := newRuntime(t, Options{Logger: slog.New(slog.NewJSONHandler(&out, nil))})
+	p, err := rt.Load(t.Context(), Source{Name: "logs", Bytes: wasmOf(t, "logs")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	process(t, startGuest(t, p, Filter, Events{}), batch("a"))
+	forged := 0
+	for line := range bytes.Lines(out.Bytes()) {
+		var l struct{ Level, Msg, Plugin string }
+		if err := json.Unmarshal(line, &l); err != nil || l.Plugin != "logs" || len(line) > 4*logLineBytes { // a byte that cannot be shown is three of U+FFFD
+			t.Errorf("a line of %d bytes is %.100q of %s, %v", len(line), l.Msg, l.Plugin, err)
+		}
+		if strings.HasPrefix(l.Msg, "a�[31m") && strings.Contains(l.Msg, `\n{"level":1}`) {
+			forged++
+		}
+	}
+	if forged != 1 {
+		t.Errorf("the forged line is there %d times in\n%.2000s", forged, out.String())
+	}
+}
+
+func TestTextOfAGuestIsOnePrintableLine(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain":                      "plain",
+		"a\r\n{\"level\":\"error\"}": "a�\\n{\"level\":\"error\"}",
+		"\x1b[2J\x1b]0;title\x07":    "�[2J�]0;title�",
+		"\u202egnp.exe\u2066\u200b":  "�gnp.exe��",
+		"\xff\xfe\xed\xa0\x80":       "�����",
+		"a\x00b\u2028c\u0085d":       "a�b�c�d",
+		"tab\there":                  "tab here",
+		strings.Repeat("ä", 40):      strings.Repeat("ä", 25) + "…",
+		strings.Repeat("€", 40):      strings.Repeat("€", 16) + "��…", // cut within the 17th
+	} {
+		if got := escape([]byte(in), 50); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}
