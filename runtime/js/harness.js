@@ -4,7 +4,7 @@
   "use strict";
   const { parse, stringify } = JSON;
   const { isArray } = Array;
-  const InternalError_ = InternalError, SyntaxError_ = SyntaxError, Promise_ = Promise, Uint8Array_ = Uint8Array, ArrayBuffer_ = ArrayBuffer;
+  const Function_ = Function, InternalError_ = InternalError, SyntaxError_ = SyntaxError, Promise_ = Promise, Uint8Array_ = Uint8Array, ArrayBuffer_ = ArrayBuffer;
 
   const show = v => typeof v === "string" ? v : v instanceof Error ? String(v) : stringify(v) ?? String(v);
   globalThis.console = {};
@@ -27,7 +27,7 @@
   const fatal = e => e instanceof InternalError_ && e.message === "out of memory";
   const told = e => stringify(e instanceof Error ? { name: String(e.name), message: String(e.message), stack: String(e.stack ?? "") } : { message: show(e) });
   const sync = (name, r) => {
-    if (r instanceof Promise_) throw new TypeError(`${name} returned a Promise; a script must answer at once`);
+    if (typeof r === "object" && r instanceof Promise_) throw new TypeError(`${name} returned a Promise; a script must answer at once`);
     return r;
   };
 
@@ -43,7 +43,14 @@
     return f.length !== 1 || /=|\.\.\./.test(parameters) || /\barguments\b/.test(text);
   };
 
-  let filter, map, flatMap, cursor;
+  let filter, map, flatMap, fields, objectOf, cursor;
+
+  // maker returns a function that makes the object of some fields, whose values stand in a list from a place on.
+  const maker = names => {
+    const label = name => name === "__proto__" ? `["__proto__"]` : stringify(name); // in brackets it is a name as any other
+    const members = names.map((name, i) => `${label(name)}: list[at + ${i}]`);
+    return Function_("list", "at", `"use strict"; return { ${members.join(", ")} };`);
+  };
   // each runs the functions over n values, and hands what becomes of each to one, which writes it down.
   const each = (n, value, recs, out) => {
     for (let i = 0; i < n; i++) {
@@ -51,8 +58,8 @@
       try {
         const v = value(i), rec = recs && recs[i];
         if (filter !== undefined && !sync("filter", filter(v, rec))) out.drop();
-        else if (map !== undefined) out.put(i, [sync("map", map(v, rec))]);
-        else if (flatMap !== undefined) out.put(i, list(flatMap(v, rec)));
+        else if (map !== undefined) out.one(sync("map", map(v, rec)));
+        else if (flatMap !== undefined) out.put(list(flatMap(v, rec)));
         else out.keep();
       } catch (e) {
         if (fatal(e)) throw e;
@@ -67,34 +74,45 @@
       ({ filter, map, flatMap } = plugin);
       for (const [name, f] of [["filter", filter], ["map", map], ["flatMap", flatMap], ["init", plugin.init]])
         if (f !== undefined && typeof f !== "function") throw new TypeError(`the export ${name} is no function`);
-      const { fields } = plugin;
-      if (fields !== undefined && !(isArray(fields) && fields.every(f => typeof f === "string"))) throw new TypeError("the export fields is no list of names");
+      if (plugin.fields !== undefined) {
+        if (!isArray(plugin.fields) || !plugin.fields.every(f => typeof f === "string")) throw new TypeError("the export fields is no list of names");
+        fields = [...plugin.fields];
+        objectOf = maker(fields);
+      }
       if (plugin.init !== undefined) sync("init", plugin.init(parse(config)));
       const has = (filter ? 1 : 0) | (map ? 2 : 0) | (flatMap ? 4 : 0) | ([filter, map, flatMap].some(wantsRecord) ? 8 : 0);
       return stringify({ has, fields });
     },
 
     // json takes values by line, and answers by line: = keep, - drop, > one output, * a number of outputs and these in
-    // the lines after it, ? not JSON, ! an error.
+    // the lines after it, ? not JSON, ! an error. For a script that wants fields it takes one list: see writeFields in
+    // package script.
     json(text, recs) {
-      const values = text.split("\n"), lines = [];
-      let bad = false;
-      const encode = r => {
-        const line = stringify(r);
-        if (line === undefined) throw new TypeError("the result has no form in JSON");
-        return line;
-      };
-      each(values.length, i => {
+      cursor[0] = 0;
+      const values = fields === undefined ? text.split("\n") : parse(text), lines = [];
+      let bad = false, count = values.length, value = i => {
         try {
           return parse(values[i]);
         } catch (e) {
           bad = e instanceof SyntaxError_;
           throw e;
         }
-      }, recs && parse(recs), {
+      };
+      if (fields !== undefined) {
+        const width = values[0] === 1 ? fields.length : 1;
+        count = (count - 1) / width;
+        value = values[0] === 1 ? i => objectOf(values, 1 + i * width) : i => values[1 + i];
+      }
+      const encode = r => {
+        const line = stringify(r);
+        if (line === undefined) throw new TypeError("the result has no form in JSON");
+        return line;
+      };
+      each(count, value, recs && parse(recs), {
         keep() { lines.push("="); },
         drop() { lines.push("-"); },
-        put(_, list) {
+        one(r) { lines.push(r === undefined ? "-" : ">" + encode(r)); },
+        put(list) {
           const some = list.filter(r => r !== undefined).map(encode);
           if (some.length === 1) lines.push(">" + some[0]);
           else if (some.length === 0) lines.push("-");
@@ -126,7 +144,8 @@
       }, recs && parse(recs), {
         keep() { lines.push("="); },
         drop() { lines.push("-"); },
-        put(_, list) {
+        one(r) { this.put([r]); },
+        put(list) {
           const some = list.filter(r => r !== undefined).map(encode);
           for (const p of some) total += p.length;
           parts.push(...some);

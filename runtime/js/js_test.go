@@ -297,6 +297,16 @@ func TestAScriptIsGivenTheFieldsThatItWants(t *testing.T) {
 		"!decode the value is JSON, but no object, so it has no fields", "!decode the value is not JSON: it goes wrong at byte 10", `{"price":{"a":null}}`)
 }
 
+func TestFieldsAreThoseOfTheirRecordWhetherOneIsLackingOrNot(t *testing.T) {
+	g := newRig(t).guest(`
+		export const fields = ["__proto__", "a", "0"];
+		export const map = v => [Object.keys(v).sort(), v.a, v["__proto__"], Object.getPrototypeOf(v) === Object.prototype];`)
+	whole := []string{`{"a":1,"0":[],"__proto__":{"x":1}}`, `{"x":0,"0":null,"__proto__":2,"a":{"a":3}}`}
+	want := []string{`[["0","__proto__","a"],1,{"x":1},true]`, `[["0","__proto__","a"],{"a":3},2,true]`}
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(whole...)), want...)
+	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(append(whole, `{"__proto__":4}`)...)), append(want, `[["__proto__"],null,4,true]`)...)
+}
+
 func TestAFilterOfFieldsPassesTheOriginalBytes(t *testing.T) {
 	g := newRig(t).guest(`export const fields = ["price"]; export const filter = v => v.price > 1`)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{ "price":2.50, "x":1 }`, `{"price":1}`)), `{ "price":2.50, "x":1 }`, "filtered")

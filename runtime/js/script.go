@@ -12,6 +12,7 @@ import (
 	"github.com/go-sourcemap/sourcemap"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/meter"
+	"github.com/streamproc/streamproc/runtime/script"
 	"github.com/tetratelabs/wazero/api"
 )
 
@@ -66,7 +67,7 @@ func (s *Script) Open(h *runtime.Host) (runtime.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{script: s, host: h, engine: e}, nil
+	return &session{script: s, host: h, engine: e, input: script.Input{Listed: true}}, nil
 }
 
 // thrown is what a script threw.

@@ -113,6 +113,10 @@ type Input struct {
 	Lengths []byte // of values as bytes: a list in JSON
 	Records []byte // what is known of each record beside its value: a list in JSON, empty if nobody asks
 
+	// Listed has the fields of all records as one list in JSON, for engines that make objects faster than they read them: see
+	// writeFields. Otherwise they are objects, by line.
+	Listed bool
+
 	fields *fields.Set // nil: the script gets values as they are
 	labels [][]byte    // of each field its name, as it stands in JSON before a value
 	spans  []fields.Span
@@ -152,11 +156,34 @@ func (in *Input) find(value []byte) string {
 	return ""
 }
 
-// appendObject appends an object of the fields of record n of those gathered.
-func (in *Input) appendObject(to, value []byte, n int) []byte {
+// writeFields lays out the fields of the records gathered. The first element of the list says how they follow: 1, the values
+// of all fields of all records, one after the other, as no record lacks one; 0, an object for each record. Values alone
+// are much less for an engine to read.
+func (in *Input) writeFields(c Call, todo []int) {
+	n, lacking := len(in.labels), len(in.labels) == 0 || slices.ContainsFunc(in.spans, fields.Span.Missing)
+	if lacking {
+		in.Text = append(in.Text, "[0"...)
+	} else {
+		in.Text = append(in.Text, "[1"...)
+	}
+	for r, i := range todo {
+		value, spans := c.Record(i).Value, in.spans[r*n:(r+1)*n]
+		if lacking {
+			in.Text = in.appendObject(append(in.Text, ','), value, spans)
+			continue
+		}
+		for _, s := range spans {
+			in.Text = append(append(in.Text, ','), value[s.From:s.To]...)
+		}
+	}
+	in.Text = append(in.Text, ']')
+}
+
+// appendObject appends an object of those fields that there are.
+func (in *Input) appendObject(to, value []byte, spans []fields.Span) []byte {
 	to = append(to, '{')
 	open := len(to)
-	for i, s := range in.spans[n*len(in.labels) : (n+1)*len(in.labels)] {
+	for i, s := range spans {
 		if s.Missing() {
 			continue
 		}
@@ -173,6 +200,7 @@ func (in *Input) Write(c Call, todo []int, asBytes, records bool) {
 	in.Text, in.Lengths, in.Records = in.Text[:0], in.Lengths[:0], in.Records[:0]
 	for n, i := range todo {
 		switch value := c.Record(i).Value; {
+		case in.fields != nil && in.Listed: // below
 		case asBytes:
 			in.Lengths = strconv.AppendInt(append(in.Lengths, comma(n)), int64(len(value)), 10)
 			in.Text = append(in.Text, value...)
@@ -182,7 +210,7 @@ func (in *Input) Write(c Call, todo []int, asBytes, records bool) {
 		default:
 			at := len(in.Text)
 			if in.fields != nil {
-				in.Text = in.appendObject(in.Text, value, n)
+				in.Text = in.appendObject(in.Text, value, in.spans[n*len(in.labels):(n+1)*len(in.labels)])
 			} else {
 				in.Text = append(in.Text, value...)
 			}
@@ -192,7 +220,10 @@ func (in *Input) Write(c Call, todo []int, asBytes, records bool) {
 			in.Records = appendRecord(append(in.Records, comma(n)), c.Record(i))
 		}
 	}
-	if asBytes {
+	switch {
+	case in.fields != nil && in.Listed:
+		in.writeFields(c, todo)
+	case asBytes:
 		in.Lengths = append(in.Lengths, ']')
 	}
 	if records {

@@ -82,7 +82,12 @@ func TestOnlyTheFieldsThatAreWantedGoIn(t *testing.T) {
 	c.records[6].Value = nil
 	hi, todo := in.Gather(c, 0, false)
 	in.Write(c, todo, false, false)
-	if want := "{\"a\":1,\"b\\\"\":\"x\"}\n{\"a\":[ 2]}\n{}\n{\"a\":null}"; string(in.Text) != want || hi != 7 || fmt.Sprint(todo) != "[0 2 4 5]" {
+	if want := "{\"a\":1,\"b\\\"\":\"x\"}\n{\"a\":[ 2]}\n{}\n{\"a\":null}"; string(in.Text) != want {
+		t.Errorf("by line they go in as\n%s\nwant\n%s", in.Text, want)
+	}
+	in.Listed = true
+	in.Write(c, todo, false, false)
+	if want := "[0,{\"a\":1,\"b\\\"\":\"x\"},{\"a\":[\n2]},{},{\"a\":null}]"; string(in.Text) != want || hi != 7 || fmt.Sprint(todo) != "[0 2 4 5]" {
 		t.Errorf("of %d records %v go in as\n%s\nwant\n%s", hi, todo, in.Text, want)
 	}
 	if got := fmt.Sprintf("%q", c.fates); got != `["" "!decode the value is JSON, but no object, so it has no fields" "" "!decode the value is not JSON: it goes wrong at byte 2" "" "" "="]` {
@@ -91,8 +96,13 @@ func TestOnlyTheFieldsThatAreWantedGoIn(t *testing.T) {
 	if hi, todo = in.Gather(c, 2, false); hi != 7 || len(todo) != 3 {
 		t.Errorf("from the third on %v of %d", todo, hi)
 	}
-	if in.Write(c, todo, false, false); !strings.HasPrefix(string(in.Text), "{\"a\":[ 2]}\n{}") {
+	if in.Write(c, todo, false, false); string(in.Text) != "[0,{\"a\":[\n2]},{},{\"a\":null}]" {
 		t.Errorf("then %s", in.Text)
+	}
+	whole := callOf(`{"b\"":[1],"a":1}`, `{"a":null,"b\"":{}}`)
+	_, todo = in.Gather(whole, 0, false)
+	if in.Write(whole, todo, false, false); string(in.Text) != `[1,1,[1],null,{}]` {
+		t.Errorf("where none is lacking %s", in.Text)
 	}
 	if in.Project([]string{""}) == nil || in.Project(nil) != nil || in.Fields() != nil {
 		t.Error("a field without a name is taken, or none is not")

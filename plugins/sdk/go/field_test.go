@@ -2,6 +2,7 @@ package sp1
 
 import (
 	"encoding/json"
+	"strconv"
 	"testing"
 	"unicode/utf8"
 
@@ -81,6 +82,21 @@ func TestFieldsHaveTheKindTheyAreWrittenIn(t *testing.T) {
 	if Needs() != abi.AllColumns {
 		t.Errorf("with the value it needs %d", Needs())
 	}
+}
+
+func FuzzWholeNumbersAreReadAsByStrconv(f *testing.F) {
+	for _, s := range []string{"0", "-0", "-", "", "+1", "12", "999999999999999999", "9223372036854775807", "-9223372036854775808", "9223372036854775808", "1.0", "1e3", `"1"`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if len(s) > 0 && s[0] == '+' {
+			return // is no JSON
+		}
+		want, err := strconv.ParseInt(s, 10, 64)
+		if got, ok := whole([]byte(s)); ok != (err == nil) || ok && got != want {
+			t.Errorf("%q is %d, %v; want %d, %v", s, got, ok, want, err)
+		}
+	})
 }
 
 func FuzzTextIsReadAsByEncodingJSON(f *testing.F) {
