@@ -133,6 +133,17 @@ func (b *bench) stage(ctx context.Context, name string) (st *stage, err error) {
 	return st, nil
 }
 
+// plugin is the file of the plugin of a scenario; "" is none.
+func (b *bench) plugin(scenario string) (string, error) {
+	switch {
+	case discounts(scenario):
+		return filepath.Abs(b.Plugin)
+	case filters(scenario) && b.Filter != "":
+		return filepath.Abs(b.Filter)
+	}
+	return "", nil
+}
+
 // turn is one run of one program, with a group and an output topic of its own.
 func (b *bench) turn(ctx context.Context, st *stage, scenario, in string, rep int, isFloor bool, feed bid.Feed) (Turn, error) {
 	who := "streamproc"
@@ -148,7 +159,7 @@ func (b *bench) turn(ctx context.Context, st *stage, scenario, in string, rep in
 	argv, discount, distinct := append(b.Self[:len(b.Self):len(b.Self)], "floor", b.Broker, group, in, out), false, b.Records
 	if !isFloor {
 		file := filepath.Join(b.Dir, group+".yaml")
-		plugin, err := filepath.Abs(b.Plugin)
+		plugin, err := b.plugin(scenario)
 		if err != nil {
 			return Turn{}, err
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -96,5 +97,16 @@ func TestOptionsOutOfRangeAreRefused(t *testing.T) {
 		if _, err := Run(t.Context(), o); err == nil {
 			t.Fatalf("%+v was accepted", o)
 		}
+	}
+}
+
+func TestAFilterIsAnExpressionOrAPluginThatKeepsAll(t *testing.T) {
+	for filter, want := range map[string]string{"": "filter: 'value.price >= 100", "a/b.js": `plugins: { price: { js: "a/b.js" } }`} {
+		if c := configuration("filter", "b:1", "", filter, "p", "in", "out"); !strings.Contains(c, want) || strings.Contains(c, "transform") {
+			t.Errorf("with %q it is\n%s", filter, c)
+		}
+	}
+	if r := measure(t, "filter"); r.Lost+r.Altered != 0 || r.Records != few {
+		t.Errorf("%+v", r)
 	}
 }

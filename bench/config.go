@@ -11,7 +11,7 @@ func configuration(scenario, broker, redis, plugin, name, in, out string) string
 	if dedups(scenario) {
 		c += fmt.Sprintf("  redis: { state: { addrs: [%q] } }\n", redis)
 	}
-	if discounts(scenario) {
+	if plugin != "" {
 		kind := "wasm"
 		if e := filepath.Ext(plugin); e == ".ts" || e == ".js" {
 			kind = "js"
@@ -22,8 +22,14 @@ func configuration(scenario, broker, redis, plugin, name, in, out string) string
 	if once(scenario) {
 		c += "    delivery: exactly_once\n"
 	}
-	if discounts(scenario) {
+	if filters(scenario) || discounts(scenario) {
 		c += "    steps:\n"
+	}
+	switch {
+	case filters(scenario) && plugin != "":
+		c += "      - filter: { plugin: price }\n"
+	case filters(scenario):
+		c += "      - filter: 'value.price >= 100 && value.channel != \"\"'\n"
 	}
 	if dedups(scenario) {
 		c += "      - dedup: { key: $.id, window: 24h }\n"

@@ -19,6 +19,7 @@ type Options struct {
 	Reps      int      // runs of each program that count, after one that does not; 0 means 3
 	Binary    string   // the streamproc to measure; "" builds ./cmd/streamproc, which needs its source and Go
 	Plugin    string   // the plugin of q1; "" means DefaultPlugin
+	Filter    string   // the plugin of filter, which keeps every bid; "" means an expression
 	Self      []string // how to start Role as a process; nil means this executable with the argument "role"
 	Dir       string   // for configurations and logs; "" means a temporary folder, removed at the end
 	Talk      io.Writer
@@ -37,7 +38,7 @@ const (
 )
 
 // Scenarios are the names of what can be measured.
-var Scenarios = []string{"pass", "q1", "q1-once", "dedup-q1"}
+var Scenarios = []string{"pass", "filter", "q1", "q1-once", "dedup-q1"}
 
 func (o *Options) complete() error {
 	if len(o.Scenarios) == 0 {
@@ -69,6 +70,7 @@ func (o *Options) complete() error {
 	return nil
 }
 
-func discounts(scenario string) bool { return scenario != "pass" }
+func filters(scenario string) bool   { return scenario == "filter" }
+func discounts(scenario string) bool { return scenario != "pass" && !filters(scenario) }
 func dedups(scenario string) bool    { return scenario == "dedup-q1" }
 func once(scenario string) bool      { return scenario == "q1-once" }

@@ -30,6 +30,7 @@ func benchCommand() *cobra.Command {
 	f.IntVar(&o.Reps, "reps", 0, "runs of each program that count, after one that does not (default 3)")
 	f.StringVar(&o.Binary, "binary", "", "the streamproc to measure (default: this one)")
 	f.StringVar(&o.Plugin, "plugin", bench.DefaultPlugin, "the plugin of q1")
+	f.StringVar(&o.Filter, "filter", "", "the plugin of filter, which keeps every bid (default: an expression)")
 	format = choose(cmd, f, "output", "o", "how the report is printed", "table", "table", "json")
 	cmd.AddCommand(roleCommand())
 	return cmd

@@ -36,6 +36,7 @@ func run() error {
 	flag.IntVar(&o.Reps, "reps", 0, "runs of each program that count (default 3)")
 	flag.StringVar(&o.Binary, "binary", "", "the streamproc to measure; built without it")
 	flag.StringVar(&o.Plugin, "plugin", "", "the plugin of q1 (default "+bench.DefaultPlugin+")")
+	flag.StringVar(&o.Filter, "filter", "", "the plugin of filter, which keeps every bid (default an expression)")
 	neighbours := flag.Bool("neighbours", false, "instead: what a hostile plugin does to the latency of another pipeline in its process, some five minutes")
 	flag.Parse()
 	if *neighbours {

@@ -1,4 +1,4 @@
-// Command go is NEXMark's query 1 or 2 as a plugin, with encoding/json: from the whole value, or from the fields that the
+// Command go is NEXMark's query 1 or 2, or a filter that keeps every bid, as a plugin with encoding/json: from the whole value, or from the fields that the
 // host finds in it.
 package main
 
@@ -11,17 +11,26 @@ import (
 	sp1 "github.com/streamproc/streamproc/plugins/sdk/go"
 )
 
-var query = "q1" // set by the linker, with -fields behind it for those
+var query = "q1" // set by the linker; filter is the third; with -fields behind it for those
 
 var auction, bidder, price, channel, dateTime sp1.Field
 
 func init() {
 	handle := parsed
+	if query == "filter" {
+		handle = parsedFilter
+	}
 	if strings.HasSuffix(query, "-fields") {
 		handle = projected
-		auction, price = sp1.Want("auction"), sp1.Want("price")
-		if query == "q1-fields" {
+		switch query {
+		case "filter-fields":
+			handle = filtered
+			price, channel = sp1.Want("price"), sp1.Want("channel")
+		case "q1-fields":
 			bidder, channel, dateTime = sp1.Want("bidder"), sp1.Want("channel"), sp1.Want("dateTime")
+			fallthrough
+		default:
+			auction, price = sp1.Want("auction"), sp1.Want("price")
 		}
 	}
 	sp1.Handle(handle)
@@ -56,6 +65,34 @@ func parsed(r *sp1.Record, out *sp1.Outputs) (sp1.Verdict, error) {
 		return sp1.Drop, err
 	}
 	return answer(&b, out)
+}
+
+// parsedFilter keeps the bids that filtered keeps.
+func parsedFilter(r *sp1.Record, _ *sp1.Outputs) (sp1.Verdict, error) {
+	var b struct {
+		Price   int64  `json:"price"`
+		Channel string `json:"channel"`
+	}
+	if err := json.Unmarshal(r.Value, &b); err != nil {
+		return sp1.Drop, err
+	}
+	return kept(b.Price, b.Channel), nil
+}
+
+func filtered(r *sp1.Record, _ *sp1.Outputs) (sp1.Verdict, error) {
+	p, has := price.Int(r)
+	c, too := channel.Text(r)
+	if !has || !too {
+		return sp1.Drop, errNoBid
+	}
+	return kept(p, c), nil
+}
+
+func kept(price int64, channel string) sp1.Verdict {
+	if price >= 100 && channel != "" {
+		return sp1.Keep
+	}
+	return sp1.Drop
 }
 
 var errNoBid = errors.New("no bid")

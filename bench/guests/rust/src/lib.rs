@@ -1,5 +1,5 @@
-//! NEXMark queries 1 and 2, one of them by feature; with the feature `fields` from the fields that the host finds.
-#![cfg_attr(feature = "members", allow(dead_code))]
+//! NEXMark queries 1 and 2, or a filter that keeps every bid, one of them by feature; with the feature `fields` from the fields that the host finds.
+#![cfg_attr(any(feature = "members", feature = "filter"), allow(dead_code))]
 #[cfg(feature = "members")]
 mod members;
 use serde::{Deserialize, Serialize};
@@ -75,7 +75,36 @@ fn answer(b: Bid, out: &mut Outputs) -> Verdict {
     Verdict::Replaced
 }
 
-#[cfg(not(any(feature = "members", feature = "fields")))]
+/// A filter that keeps every bid.
+#[cfg(all(feature = "filter", not(feature = "fields")))]
+fn keep(r: &Record, _: &mut Outputs) -> Verdict {
+    #[derive(Deserialize)]
+    struct Bid<'a> {
+        price: u64,
+        channel: &'a str,
+    }
+    let Some(value) = r.value else { return Verdict::Keep };
+    match serde_json::from_slice::<Bid>(value) {
+        Ok(b) if b.price >= 100 && !b.channel.is_empty() => Verdict::Keep,
+        Ok(_) => Verdict::Drop,
+        Err(e) => Verdict::Fail(format!("no bid: {e}")),
+    }
+}
+
+#[cfg(all(feature = "filter", feature = "fields"))]
+fn keep(r: &Record, _: &mut Outputs) -> Verdict {
+    match (r.field(0).and_then(|f| f.number::<u64>()), r.field(1).and_then(|f| f.text())) {
+        (Some(price), Some(channel)) if price >= 100 && !channel.is_empty() => Verdict::Keep,
+        (Some(_), Some(_)) => Verdict::Drop,
+        _ => Verdict::Fail("no bid".into()),
+    }
+}
+
+#[cfg(all(feature = "filter", not(feature = "fields")))]
+streamproc_plugin::export!(keep);
+#[cfg(all(feature = "filter", feature = "fields"))]
+streamproc_plugin::export!(keep, fields = ["price", "channel"]);
+#[cfg(not(any(feature = "members", feature = "fields", feature = "filter")))]
 streamproc_plugin::export!(each);
 #[cfg(all(feature = "fields", feature = "q1"))]
 streamproc_plugin::export!(each, fields = ["auction", "price", "bidder", "channel", "dateTime"]);
