@@ -267,7 +267,22 @@ func (c *Client) commitTransaction(ctx context.Context, commits map[stream.Parti
 	return nil
 }
 
+// errLate: the membership goes with such a commit.
+var errLate = errors.New("no answer to the commit came in time, and it may arrive yet")
+
+// commitPlain sends a commit again only where it is sure that it has not arrived: a group takes whatever a member of its
+// generation sends, in the order of arrival, and one that the network holds up would put the offsets back, behind the next
+// one. Whoever gives up its membership instead has another generation, to which the late one is foreign.
 func (c *Client) commitPlain(ctx context.Context, commits map[stream.Partition]stream.Commit) error {
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	var late atomic.Bool
+	doubt := func() {
+		late.Store(true)
+		giveUp()
+	}
+	c.pulse.late.Store(&doubt)
+	defer c.pulse.late.Store(nil)
 	offsets := map[string]map[int32]kgo.EpochOffset{}
 	for p, commit := range commits {
 		t := offsets[p.Topic]
@@ -287,6 +302,9 @@ func (c *Client) commitPlain(ctx context.Context, commits map[stream.Partition]s
 	c.cl.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
 		result = commitError(resp, err)
 	})
+	if result != nil && late.Load() {
+		return errLate
+	}
 	return result
 }
 

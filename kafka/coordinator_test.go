@@ -3,13 +3,16 @@ package kafka
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -56,6 +59,38 @@ func TestOffsetsAreSentAgainWhileTheCoordinatorMoves(t *testing.T) {
 	}
 	if got := r.visible(t); len(got) != 4 || len(sent) != len(answers)+1 {
 		t.Errorf("%d outputs are visible after %d requests", len(got), len(sent))
+	}
+}
+
+// A commit that the network holds up is not sent again: it would put the offsets back when it arrives behind the next one.
+func TestACommitThatMayArriveYetIsNotSentAgain(t *testing.T) {
+	for _, late := range []struct {
+		name string
+		err  error
+		sent int
+	}{
+		{"an answer that does not come in time", &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, 1},
+		{"a connection that breaks", io.EOF, 2},
+	} {
+		t.Run(late.name, func(t *testing.T) {
+			r := newRig(t)
+			r.feed(t, 0, 4)
+			c := r.dial(t)
+			_, marks := poll(t, c, 4)
+			sent := 0
+			r.ControlKey(int16(kmsg.OffsetCommit), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+				r.KeepControl()
+				if sent++; sent > 1 {
+					return nil, nil, false
+				}
+				c.pulse.OnBrokerRead(kgo.BrokerMetadata{}, int16(kmsg.Heartbeat), 0, 0, 0, late.err) // whose connection it was, too
+				return nil, errors.New("the connection is closed"), true
+			})
+			err := c.Commit(t.Context(), commits(marks, "n"))
+			if once := late.sent == 1; sent != late.sent || errors.Is(err, errLate) != once || !once && err != nil {
+				t.Errorf("sent %d times, error %v", sent, err)
+			}
+		})
 	}
 }
 

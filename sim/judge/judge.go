@@ -8,7 +8,7 @@
 //	C3  what comes out of a key is in order; a step missing in it is a dead letter
 //	C4  what comes out is what went in
 //	C5  nothing comes out that was not sent to this pipeline
-//	C6  committed offsets never go back; where delivery is at least once, not but by a request that a fault held up
+//	C6  committed offsets never go back
 //	C8  once the faults have ended everything is delivered: what is not, and not committed past, is undelivered, not lost
 //	C10 where delivery is at least once, a record comes out again only around a fault
 package judge
@@ -220,22 +220,10 @@ func (k *court) both() {
 	}
 }
 
-// arrival is how long after its end a fault may still have what it held up arrive.
-const arrival = time.Second
-
-// held says that a fault that held requests up goes on at this time, or has just ended.
-func (k *court) held(at time.Time) bool {
-	return slices.ContainsFunc(k.Troubles, func(t Trouble) bool {
-		return t.To.After(t.From) && !t.From.After(at) && !at.After(t.To.Add(arrival))
-	})
-}
-
-// commits makes sure that no committed offset is below an earlier one (C6). A commit that got no answer is sent again over
-// another connection, and if the first one was only late, it arrives behind those that followed it: a group takes it from a
-// member of its generation. A transaction's cannot.
+// commits makes sure that no committed offset is below an earlier one (C6).
 func (k *court) commits() {
 	for _, c := range k.Commits {
-		if had, ok := k.floor[c.Partition]; ok && c.Offset < had && (k.Promise.Once || !k.held(c.At)) {
+		if had, ok := k.floor[c.Partition]; ok && c.Offset < had {
 			k.v.find(&k.v.Backwards, "C6: partition %d went back from %d to %d at %s", c.Partition, had, c.Offset, clock(c.At))
 		}
 		k.floor[c.Partition] = c.Offset

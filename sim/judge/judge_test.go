@@ -94,9 +94,6 @@ func TestEachViolationIsFound(t *testing.T) {
 		{"C4 altered", Case{Promise: Promise{Once: true}, Sent: plain, Seen: altered(seen(plain, 0, 1, 2, 3), "other"), Commits: committed(4)}, Verdict{Altered: 1}, "C4"},
 		{"C5 foreign", Case{Promise: Promise{Once: true}, Sent: plain, Seen: append(seen(plain, 0, 1, 2, 3), Seen{Number: 77}), Commits: committed(4)}, Verdict{Foreign: 1}, "C5"},
 		{"C6 backwards", Case{Promise: Promise{Once: true}, Sent: plain, Seen: seen(plain, 0, 1, 2, 3), Commits: committed(3, 2, 4)}, Verdict{Backwards: 1}, "C6: partition 0 went back from 3 to 2"},
-		{"C6 backwards by what was late", Case{Sent: plain, Seen: seen(plain, 0, 1, 2, 3), Commits: committed(3, 2, 4), Troubles: fault}, Verdict{}, ""},
-		{"C6 backwards in a transaction, late or not", Case{Promise: Promise{Once: true}, Sent: plain, Seen: seen(plain, 0, 1, 2, 3), Commits: committed(3, 2, 4), Troubles: fault}, Verdict{Backwards: 1}, "C6"},
-		{"C6 backwards, and there was no fault", Case{Sent: plain, Seen: seen(plain, 0, 1, 2, 3), Commits: committed(1, 2, 4, 3, 4), Troubles: fault}, Verdict{Backwards: 1}, "C6"},
 
 		{"C10 again around a fault", Case{Promise: Promise{}, Sent: plain, Seen: seen(plain, 0, 1, 2, 1, 3), Troubles: fault, Commits: committed(4)}, Verdict{Repeated: 1}, ""},
 		{"C10 again, and there was no fault", Case{Promise: Promise{}, Sent: plain, Seen: seen(plain, 0, 1, 2, 1, 3), Commits: committed(4)}, Verdict{Repeated: 1, Unexcused: 1}, "C10: record 1"},

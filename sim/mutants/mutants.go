@@ -74,6 +74,8 @@ var All = []Mutant{
 		File: "reorder/open.go", Old: "if now.Nonce != l.nonce || now.Floor >= 0 && a.Commit.Floor < 0 {", New: "if now.Nonce != l.nonce && a.Commit.Floor >= 0 {"},
 	{Name: "no-end-on-revoke", By: []string{Simulation}, Breaks: "partitions move on before their checkpoint has ended",
 		File: "kafka/client.go", Old: "if c.offer(r, late.C) {", New: "if len(r.Partitions) == 0 {", Delivery: "at_least_once"},
+	{Name: "commit-again", By: []string{"./kafka"}, Breaks: "a commit that the network may still deliver is sent again, and puts the offsets back when it arrives",
+		File: "kafka/client.go", Old: "late.Store(true)\n\t\tgiveUp()", New: ""},
 	{Name: "forgets-early", By: []string{Simulation, "./reorder"}, Breaks: "a key is forgotten that came a generation ago",
 		File: "reorder/lane.go", Old: "return l.before >= k.seen+l.life", New: "return l.before >= k.seen", Scenario: "lives"},
 	{Name: "rebuild-remembers", By: []string{Simulation, "./reorder"}, Breaks: "a rebuild of the next sequences knows keys that were forgotten",
