@@ -284,6 +284,17 @@ func TestAStepMustSuitItsScript(t *testing.T) {
 	}
 }
 
+// TestAScriptThatNeverEndsIsStoppedWhereverItIs shifts the place at which fuel runs out between two questions of the engine.
+func TestAScriptThatNeverEndsIsStoppedWhereverItIs(t *testing.T) {
+	r := newRig(t)
+	for shift := range 8 {
+		script := "const a = new Uint8Array(8 << 20);" + strings.Repeat("a.fill(7);", shift) + "for (;;);"
+		if _, err := r.start(script, runtime.Filter); err == nil || !strings.Contains(err.Error(), "price.ts was stopped: it has spent its fuel of 500000000 units, before it was ready") {
+			t.Errorf("%d: %v", shift, err)
+		}
+	}
+}
+
 func TestAScriptIsGivenTheFieldsThatItWants(t *testing.T) {
 	g := newRig(t).guest(`
 		export const fields = ["price", "a.b"];

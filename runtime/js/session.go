@@ -20,7 +20,7 @@ const (
 	marginBytes = 4 << 20   // of the module's memory, for what is not the script's: the engine, and the batch as text
 	warmBytes   = 1 << 20   // taken and given back before the snapshot, so that most batches do not make memory grow
 	// The engine asks whether to go on once in 10,000 turns of a loop or calls. It is stopped while this much fuel is
-	// left, which it does not spend until it asks again, unless it is busy within a built-in function.
+	// left. It may spend more before it asks again, 3.4 M in a loop of nothing: then it is stopped by the meter, and is told the same.
 	reserveFuel = 2_000_000
 )
 
@@ -55,8 +55,8 @@ func (s *session) Start(ctx context.Context) error {
 	s.ctx, s.stopped = ctx, false
 	if err := s.start(ctx); err != nil {
 		var t *thrown
-		if s.stopped {
-			return fmt.Errorf("%s, before it was ready", s.spent())
+		if left, _ := s.host.Fuel(); s.stopped || left < 0 {
+			return runtime.Failure(stream.ReasonFuel, s.spent()+", before it was ready", false)
 		}
 		if errors.As(err, &t) {
 			return fmt.Errorf("%s", s.script.explain(t))
