@@ -16,14 +16,8 @@ import (
 // Process implements runtime.Session.
 func (s *session) Process(ctx context.Context, c *runtime.Call) error {
 	s.ctx, s.stopped = ctx, false
-	for lo := 0; lo < c.Len(); {
-		hi, todo := s.input.Gather(c, lo, s.script.Bytes)
-		if len(todo) > 0 {
-			if err := s.batch(ctx, c, todo); err != nil {
-				return err
-			}
-		}
-		lo = hi
+	if err := s.input.Each(c, s.script.Bytes, func(todo []int) error { return s.batch(ctx, c, todo) }); err != nil {
+		return err
 	}
 	if s.threw {
 		c.Forgot()
@@ -85,7 +79,7 @@ func (s *session) explain(text []byte) (string, error) {
 // if the script looks at it.
 func (s *session) arguments(ctx context.Context, c *runtime.Call, todo []int) ([]handle, error) {
 	e := s.engine
-	s.input.Write(c, todo, s.script.Bytes, s.can(wantsRecord))
+	s.input.Write(c, todo, s.script.Bytes, s.has.Record)
 	recs, err := s.records(ctx)
 	if err != nil {
 		return nil, err
@@ -104,7 +98,7 @@ func (s *session) arguments(ctx context.Context, c *runtime.Call, todo []int) ([
 
 // records is the second parameter of the script's functions for each record, as JSON, or undefined.
 func (s *session) records(ctx context.Context) (handle, error) {
-	if s.can(wantsRecord) {
+	if s.has.Record {
 		return s.engine.newString(ctx, s.input.Records)
 	}
 	h, err := s.engine.call(ctx, "qjs_get_undefined")

@@ -270,8 +270,8 @@ func TestLargeBatchesAnswerInOrder(t *testing.T) {
 func TestAStepMustSuitItsScript(t *testing.T) {
 	r := newRig(t)
 	for script, want := range map[string]string{
-		`export const map = v => v; export const flatMap = v => [v]`:    "exports map and flatMap",
-		`export const other = 1`:                                        "exports none of filter, map and flatMap",
+		`export const map = v => v; export const flatMap = v => [v]`:    "price.ts has map and flatMap",
+		`export const other = 1`:                                        "price.ts has none of the functions filter, map and flatMap",
 		`export const map = 1`:                                          "the export map is no function",
 		`export const map = v => v`:                                     "use it as a transform",
 		`throw new TypeError("at the top")`:                             "price.ts:1:11: TypeError: at the top",

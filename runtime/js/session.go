@@ -24,14 +24,6 @@ const (
 	reserveFuel = 2_000_000
 )
 
-// What a script has, as start tells it.
-const (
-	hasFilter = 1 << iota
-	hasMap
-	hasFlatMap
-	wantsRecord
-)
-
 // session is one engine with one script in it.
 type session struct {
 	script *Script
@@ -40,7 +32,7 @@ type session struct {
 	ctx    context.Context // of the call under way, for calls back into the engine
 
 	stopped bool // the script was, for want of fuel
-	has     int
+	has     script.Functions
 	process handle          // the harness's function for a batch
 	cursor  uint32          // where the harness notes which record it is at
 	saved   script.Snapshot // after the start
@@ -63,7 +55,7 @@ func (s *session) Start(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := s.suits(s.host.Mode()); err != nil {
+	if err := s.has.Suit(s.script.name, "flatMap", s.host.Mode() == runtime.Filter); err != nil {
 		return err
 	}
 	return s.save(ctx)
@@ -161,8 +153,8 @@ func (s *session) begin(ctx context.Context, start, plugin, config handle) error
 	if err := json.Unmarshal(text, &told); err != nil {
 		return fmt.Errorf("reading what the script has: %w", err)
 	}
-	s.has = told.Has
-	if err := s.input.Project(told.Fields); err != nil {
+	s.has = script.FunctionsOf(told.Has)
+	if err := s.input.Project(told.Fields, s.script.Bytes); err != nil {
 		return fmt.Errorf("%s: fields: %w", s.script.name, err)
 	}
 	return nil
@@ -170,24 +162,6 @@ func (s *session) begin(ctx context.Context, start, plugin, config handle) error
 
 // Fields are those that the script wants instead of whole values.
 func (s *session) Fields() []string { return s.input.Fields() }
-
-func (s *session) can(bit int) bool { return s.has&bit != 0 }
-
-// suits says whether the script has what the step needs.
-func (s *session) suits(mode runtime.Mode) error {
-	name := s.script.name
-	switch {
-	case s.can(hasMap) && s.can(hasFlatMap):
-		return fmt.Errorf("%s exports map and flatMap; it must be one of them", name)
-	case !s.can(hasFilter) && !s.can(hasMap) && !s.can(hasFlatMap):
-		return fmt.Errorf("%s exports none of filter, map and flatMap", name)
-	case mode == runtime.Filter && (s.can(hasMap) || s.can(hasFlatMap)):
-		return fmt.Errorf("%s exports map or flatMap; use it as a transform", name)
-	case s.input.Fields() != nil && s.script.Bytes:
-		return fmt.Errorf("%s exports fields, and is given bytes (decode: bytes), which have none", name)
-	}
-	return nil
-}
 
 // interrupt is asked by the engine, while a script runs, whether to stop it.
 func interrupt(g runtime.Session, _ api.Module, stack []uint64) {

@@ -323,7 +323,7 @@ func TestAStepMustSuitItsScript(t *testing.T) {
 	r := newRig(t)
 	for text, want := range map[string]string{
 		"function map(v) end flat_map = map": "has map and flat_map",
-		"other = 1":                          "has none of the global functions filter, map and flat_map",
+		"other = 1":                          "has none of the functions filter, map and flat_map",
 		"map = 1":                            "price.lua: map is no function",
 		"function map(v) return v end":       "use it as a transform",
 		`error("at the top")`:                "price.lua:1: at the top",

@@ -14,14 +14,6 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// What a script has, as start tells it.
-const (
-	hasFilter = 1 << iota
-	hasMap
-	hasFlatMap
-	wantsRecord
-)
-
 const (
 	stateBytes = 20 // of the engine's state: the record at hand, and where its answers and its outputs are
 	starved    = 1  // what batch returns if there was no memory left
@@ -36,7 +28,7 @@ type session struct {
 	initialize, input, state, begin, run api.Function
 
 	stateAt uint32
-	has     int
+	has     script.Functions
 	nested  []api.Function // invoke, one for each protected call within protected calls
 	level   int            // how many are under way
 	saved   script.Snapshot
@@ -91,7 +83,7 @@ func (s *session) Start(ctx context.Context) error {
 	if err := s.load(); err != nil {
 		return err
 	}
-	if err := s.suits(s.host.Mode()); err != nil {
+	if err := s.has.Suit(s.script.name, "flat_map", s.host.Mode() == runtime.Filter); err != nil {
 		return err
 	}
 	s.saved.Take(s.host.Module)
@@ -112,7 +104,8 @@ func (s *session) load() error {
 	if err != nil {
 		return err
 	}
-	if s.has = int(int32(uint32(has))); s.has >= 0 {
+	if bits := int(int32(uint32(has))); bits >= 0 {
+		s.has = script.FunctionsOf(bits)
 		return s.project(said)
 	}
 	if len(said) == 0 {
@@ -133,7 +126,7 @@ func (s *session) project(list []byte) error {
 	var names []string
 	err := json.Unmarshal(list, &names)
 	if err == nil {
-		err = s.in.Project(names)
+		err = s.in.Project(names, s.script.Bytes)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: fields: %w", s.script.name, err)
@@ -144,35 +137,11 @@ func (s *session) project(list []byte) error {
 // Fields are those that the script wants instead of whole values.
 func (s *session) Fields() []string { return s.in.Fields() }
 
-func (s *session) can(bit int) bool { return s.has&bit != 0 }
-
-// suits says whether the script has what the step needs.
-func (s *session) suits(mode runtime.Mode) error {
-	name := s.script.name
-	switch {
-	case s.can(hasMap) && s.can(hasFlatMap):
-		return fmt.Errorf("%s has map and flat_map; it must be one of them", name)
-	case !s.can(hasFilter) && !s.can(hasMap) && !s.can(hasFlatMap):
-		return fmt.Errorf("%s has none of the global functions filter, map and flat_map", name)
-	case s.in.Fields() != nil && s.script.Bytes:
-		return fmt.Errorf("%s wants fields, and is given bytes (decode: bytes), which have none", name)
-	case mode == runtime.Filter && (s.can(hasMap) || s.can(hasFlatMap)):
-		return fmt.Errorf("%s has map or flat_map; use it as a transform", name)
-	}
-	return nil
-}
-
 // Process implements runtime.Session.
 func (s *session) Process(ctx context.Context, c *runtime.Call) error {
 	s.ctx, s.level = ctx, 0
-	for lo := 0; lo < c.Len(); {
-		hi, todo := s.in.Gather(c, lo, s.script.Bytes)
-		if len(todo) > 0 {
-			if err := s.batch(c, todo); err != nil {
-				return err
-			}
-		}
-		lo = hi
+	if err := s.in.Each(c, s.script.Bytes, func(todo []int) error { return s.batch(c, todo) }); err != nil {
+		return err
 	}
 	if s.threw {
 		c.Forgot()
@@ -184,7 +153,7 @@ func (s *session) Process(ctx context.Context, c *runtime.Call) error {
 // batch runs the script over some records, and answers them.
 func (s *session) batch(c *runtime.Call, todo []int) error {
 	in := &s.in
-	in.Write(c, todo, s.script.Bytes, s.can(wantsRecord))
+	in.Write(c, todo, s.script.Bytes, s.has.Record)
 	if err := s.put(in.Text, in.Lengths, in.Records); err != nil {
 		return s.failed(err, c, todo)
 	}

@@ -275,7 +275,7 @@ func TestAStepMustSuitItsScript(t *testing.T) {
 	r := newRig(t)
 	for script, want := range map[string]string{
 		"map = flat_map = lambda v: [v]": "has map and flat_map",
-		"other = 1":                      "has none of filter, map and flat_map",
+		"other = 1":                      "has none of the functions filter, map and flat_map",
 		"map = 1":                        "price.py: TypeError: map is no function",
 		"map = lambda v: v":              "use it as a transform",
 		`raise TypeError("at the top")`:  "price.py:1:1: TypeError: at the top",

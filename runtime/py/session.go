@@ -30,7 +30,7 @@ type session struct {
 	run  *pull.Run
 	code uint32 // with which the engine ended itself
 
-	has     functions
+	has     told
 	refusal string // why the harness cannot use the script
 	input   script.Input
 
@@ -40,14 +40,11 @@ type session struct {
 	lines, outputs []byte // its answers
 }
 
-// functions is what the harness tells of a script.
-type functions struct {
-	Cursor  uint32   `json:"cursor"` // where the harness notes which record it is at
-	Filter  bool     `json:"filter"`
-	Map     bool     `json:"map"`
-	FlatMap bool     `json:"flat_map"`
-	Record  bool     `json:"record"` // one of them looks at the record
-	Fields  []string `json:"fields"` // of values that it wants
+// told is what the harness tells of a script.
+type told struct {
+	script.Functions
+	Cursor uint32   // where the harness notes which record it is at
+	Fields []string // of values that it wants
 }
 
 // Arguments implements runtime.Environment: isolated, without the environment and without site-packages.
@@ -78,10 +75,10 @@ func (s *session) Start(ctx context.Context) error {
 		return fmt.Errorf("the engine asks for records before the script is ready: is it a Python?")
 	}
 	s.first = nil
-	if err := s.input.Project(s.has.Fields); err != nil {
+	if err := s.input.Project(s.has.Fields, s.script.Bytes); err != nil {
 		return fmt.Errorf("%s: fields: %w", s.script.name, err)
 	}
-	return s.suits()
+	return s.has.Suit(s.script.name, "flat_map", s.host.Mode() == runtime.Filter)
 }
 
 // Fields are those that the script wants instead of whole values.
@@ -91,34 +88,9 @@ func (s *session) tooLarge() string {
 	return fmt.Sprintf("%s is out of memory: the limit memory is %d bytes", s.script.name, s.host.MemoryBytes())
 }
 
-// suits says whether the script has what the step needs.
-func (s *session) suits() error {
-	name, h := s.script.name, s.has
-	switch {
-	case h.Map && h.FlatMap:
-		return fmt.Errorf("%s has map and flat_map; it must be one of them", name)
-	case !h.Filter && !h.Map && !h.FlatMap:
-		return fmt.Errorf("%s has none of filter, map and flat_map", name)
-	case s.host.Mode() == runtime.Filter && (h.Map || h.FlatMap):
-		return fmt.Errorf("%s has map or flat_map; use it as a transform", name)
-	case h.Fields != nil && s.script.Bytes:
-		return fmt.Errorf("%s wants fields, and is given bytes (decode: bytes), which have none", name)
-	}
-	return nil
-}
-
 // Process implements runtime.Session.
 func (s *session) Process(ctx context.Context, c *runtime.Call) error {
-	for lo := 0; lo < c.Len(); {
-		hi, todo := s.input.Gather(c, lo, s.script.Bytes)
-		if len(todo) > 0 {
-			if err := s.batch(ctx, c, todo); err != nil {
-				return err
-			}
-		}
-		lo = hi
-	}
-	return nil
+	return s.input.Each(c, s.script.Bytes, func(todo []int) error { return s.batch(ctx, c, todo) })
 }
 
 // batch runs the script over some records, and answers them.

@@ -31,9 +31,23 @@ type Call interface {
 	Emit(i int, r *stream.Record)
 }
 
-// Gather lists the records from lo on that go into the engine together, and says where the next ones begin. Tombstones
+// Each calls f for some records of a call after the others, as many as go into the engine at once.
+func (in *Input) Each(c Call, asBytes bool, f func(todo []int) error) error {
+	for lo := 0; lo < c.Len(); {
+		hi, todo := in.gather(c, lo, asBytes)
+		if len(todo) > 0 {
+			if err := f(todo); err != nil {
+				return err
+			}
+		}
+		lo = hi
+	}
+	return nil
+}
+
+// gather lists the records from lo on that go into the engine together, and says where the next ones begin. Tombstones
 // pass; what a script could not read, or where it finds none of the fields that it wants, is answered at once.
-func (in *Input) Gather(c Call, lo int, asBytes bool) (hi int, todo []int) {
+func (in *Input) gather(c Call, lo int, asBytes bool) (hi int, todo []int) {
 	size := 0
 	in.spans = in.spans[:0]
 	for hi = lo; hi < c.Len() && len(todo) < batchRecords; hi++ {
@@ -122,10 +136,13 @@ type Input struct {
 	spans  []fields.Span
 }
 
-// Project lets the script have objects with these fields only. nil is no list.
-func (in *Input) Project(names []string) (err error) {
+// Project lets a script have objects with these fields only. nil is no list.
+func (in *Input) Project(names []string, asBytes bool) (err error) {
 	if in.fields = nil; names == nil {
 		return nil
+	}
+	if asBytes {
+		return errors.New("the values are given as bytes (decode: bytes), which have no fields")
 	}
 	if in.fields, err = fields.New(names); err != nil {
 		return err

@@ -40,7 +40,7 @@ func TestValuesGoInAsLinesAndAnswersComeBackAsSuch(t *testing.T) {
 	c := callOf("1", "{\n\"a\":2}", "", "\xff", "[1,\n", "6")
 	c.records[2].Value = nil
 	var in Input
-	hi, todo := in.Gather(c, 0, false)
+	hi, todo := in.gather(c, 0, false)
 	if hi != 6 || fmt.Sprint(todo) != "[0 1 5]" {
 		t.Fatalf("gathered %v of %d", todo, hi)
 	}
@@ -61,26 +61,26 @@ func TestValuesGoInAsLinesAndAnswersComeBackAsSuch(t *testing.T) {
 func TestABatchIsBounded(t *testing.T) {
 	var in Input
 	c := callOf(strings.Split(strings.Repeat("1 ", 2*batchRecords-1)+"1", " ")...)
-	if hi, todo := in.Gather(c, 0, false); hi != batchRecords || len(todo) != batchRecords {
+	if hi, todo := in.gather(c, 0, false); hi != batchRecords || len(todo) != batchRecords {
 		t.Errorf("%d of %d", len(todo), hi)
 	}
 	large := `"` + strings.Repeat("x", batchBytes) + `"`
-	if hi, todo := in.Gather(callOf("1", large, "2"), 0, false); hi != 1 || len(todo) != 1 {
+	if hi, todo := in.gather(callOf("1", large, "2"), 0, false); hi != 1 || len(todo) != 1 {
 		t.Errorf("before a large value: %d of %d", len(todo), hi)
 	}
-	if hi, todo := in.Gather(callOf(large, "2"), 0, false); hi != 1 || len(todo) != 1 {
+	if hi, todo := in.gather(callOf(large, "2"), 0, false); hi != 1 || len(todo) != 1 {
 		t.Errorf("a large value: %d of %d", len(todo), hi)
 	}
 }
 
 func TestOnlyTheFieldsThatAreWantedGoIn(t *testing.T) {
 	var in Input
-	if err := in.Project([]string{"a", `b"`}); err != nil || len(in.Fields()) != 2 {
+	if err := in.Project([]string{"a", `b"`}, false); err != nil || len(in.Fields()) != 2 {
 		t.Fatal(in.Fields(), err)
 	}
 	c := callOf(`{"c":[1],"b\"":"x","a":1}`, "7", "{\"a\":[\n2]}", "{", "{}", `{"a":1,"a":null}`, "")
 	c.records[6].Value = nil
-	hi, todo := in.Gather(c, 0, false)
+	hi, todo := in.gather(c, 0, false)
 	in.Write(c, todo, false, false)
 	if want := "{\"a\":1,\"b\\\"\":\"x\"}\n{\"a\":[ 2]}\n{}\n{\"a\":null}"; string(in.Text) != want {
 		t.Errorf("by line they go in as\n%s\nwant\n%s", in.Text, want)
@@ -93,18 +93,18 @@ func TestOnlyTheFieldsThatAreWantedGoIn(t *testing.T) {
 	if got := fmt.Sprintf("%q", c.fates); got != `["" "!decode the value is JSON, but no object, so it has no fields" "" "!decode the value is not JSON: it goes wrong at byte 2" "" "" "="]` {
 		t.Errorf("the others are answered %s", got)
 	}
-	if hi, todo = in.Gather(c, 2, false); hi != 7 || len(todo) != 3 {
+	if hi, todo = in.gather(c, 2, false); hi != 7 || len(todo) != 3 {
 		t.Errorf("from the third on %v of %d", todo, hi)
 	}
 	if in.Write(c, todo, false, false); string(in.Text) != "[0,{\"a\":[\n2]},{},{\"a\":null}]" {
 		t.Errorf("then %s", in.Text)
 	}
 	whole := callOf(`{"b\"":[1],"a":1}`, `{"a":null,"b\"":{}}`)
-	_, todo = in.Gather(whole, 0, false)
+	_, todo = in.gather(whole, 0, false)
 	if in.Write(whole, todo, false, false); string(in.Text) != `[1,1,[1],null,{}]` {
 		t.Errorf("where none is lacking %s", in.Text)
 	}
-	if in.Project([]string{""}) == nil || in.Project(nil) != nil || in.Fields() != nil {
+	if in.Project([]string{""}, false) == nil || in.Project(nil, true) != nil || in.Fields() != nil {
 		t.Error("a field without a name is taken, or none is not")
 	}
 }
