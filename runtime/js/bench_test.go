@@ -21,7 +21,7 @@ func BenchmarkQ1(b *testing.B) {
 }
 
 func q1(b *testing.B, script string, n int) {
-	g := newRig(b).guest(script)
+	g := newRig(b).Guest(script)
 	values := make([][]byte, n)
 	for i := range values {
 		values[i] = bid.Append(nil, int64(i))

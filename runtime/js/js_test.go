@@ -1,104 +1,27 @@
 package js
 
 import (
-	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/streamproc/streamproc/internal/guesttest"
+	"github.com/streamproc/streamproc/internal/scripttest"
 	"github.com/streamproc/streamproc/runtime"
 )
 
-// rig is one runtime for a test, and the folder of its scripts.
-type rig struct {
-	t   testing.TB
-	rt  *runtime.Runtime
-	dir string
-	log strings.Builder
+func TestMain(m *testing.M) { os.Exit(scripttest.Main(m)) }
+
+func newRig(t testing.TB) *scripttest.Rig {
+	t.Helper()
+	return scripttest.New(t, scripttest.Language{Dialect: &Script{}, Engine: Engine, File: "price.ts",
+		Read: func(file string) (runtime.Dialect, error) { return Compile(file) }})
 }
 
-func newRig(t testing.TB) *rig {
-	r := &rig{t: t, dir: t.TempDir()}
-	rt, err := runtime.New(t.Context(), runtime.Options{Dialects: []runtime.Dialect{&Script{}}, CacheDir: cacheDir(t),
-		Logger: slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.rt = rt
-	t.Cleanup(func() { rt.Close(context.Background()) })
-	return r
-}
-
-// cacheDir keeps the engine's machine code for all tests of this package.
-func cacheDir(t testing.TB) string {
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("streamproc-js-test-%d", os.Getpid()))
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	_ = os.RemoveAll(filepath.Join(os.TempDir(), fmt.Sprintf("streamproc-js-test-%d", os.Getpid())))
-	os.Exit(code)
-}
-
-func (r *rig) write(name, text string) string {
-	r.t.Helper()
-	file := filepath.Join(r.dir, name)
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		r.t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		r.t.Fatal(err)
-	}
-	return file
-}
-
-type setting func(*Script, *runtime.Source)
-
-func inBytes(s *Script, _ *runtime.Source) { s.Bytes = true }
-
-func config(c string) setting {
-	return func(_ *Script, src *runtime.Source) { src.Config = json.RawMessage(c) }
-}
-
-func (r *rig) start(text string, mode runtime.Mode, settings ...setting) (*runtime.Guest, error) {
-	r.t.Helper()
-	s, err := Compile(r.write("price.ts", text))
-	if err != nil {
-		return nil, err
-	}
-	src := runtime.Source{Name: "price", Bytes: Engine, Dialect: s, Topics: []string{"t"}}
-	for _, set := range settings {
-		set(s, &src)
-	}
-	p, err := r.rt.Load(r.t.Context(), src)
-	if err != nil {
-		return nil, err
-	}
-	g, err := p.NewGuest(r.t.Context(), mode, "step", runtime.Events{})
-	if err == nil {
-		r.t.Cleanup(func() { g.Close(context.Background()) })
-	}
-	return g, err
-}
-
-func (r *rig) guest(text string, settings ...setting) *runtime.Guest {
-	r.t.Helper()
-	g, err := r.start(text, runtime.Transform, settings...)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return g
-}
+func inBytes(d runtime.Dialect, _ *runtime.Source) { d.(*Script).Bytes = true }
 
 func TestTheEngineIsTheFileThatItsOriginNames(t *testing.T) {
 	digest := fmt.Sprintf("%x", sha256.Sum256(Engine))
@@ -112,7 +35,7 @@ func TestTheEngineIsTheFileThatItsOriginNames(t *testing.T) {
 }
 
 func TestAScriptFiltersAndMaps(t *testing.T) {
-	g := newRig(t).guest(`
+	g := newRig(t).Guest(`
 interface Trade { symbol: string; price: number }
 export function filter(v: Trade): boolean { return v.price > 100 }
 export function map(v: Trade): Trade { return { ...v, symbol: v.symbol.toLowerCase() } }
@@ -123,14 +46,14 @@ export function map(v: Trade): Trade { return { ...v, symbol: v.symbol.toLowerCa
 
 func TestUndefinedDropsAndFlatMapMultiplies(t *testing.T) {
 	r := newRig(t)
-	g := r.guest(`export const map = v => v === null ? undefined : v === 0 ? null : v + 1`)
+	g := r.Guest(`export const map = v => v === null ? undefined : v === 0 ? null : v + 1`)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("null", "1", "0")), "filtered", "2", "null")
-	g = r.guest(`export function flatMap(v) { return v.n === undefined ? undefined : Array.from({length: v.n}, (_, i) => i === 2 ? undefined : i) }`)
+	g = r.Guest(`export function flatMap(v) { return v.n === undefined ? undefined : Array.from({length: v.n}, (_, i) => i === 2 ? undefined : i) }`)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{"n":2}`, `{"n":0}`, `{}`, `{"n":1}`, `{"n":4}`)), "0", "1", "filtered", "filtered", "0", "0", "1", "3")
 }
 
 func TestAFilterPassesTheOriginalBytes(t *testing.T) {
-	g, err := newRig(t).start(`export const filter = v => { v.changed = true; return v.keep }`, runtime.Filter)
+	g, err := newRig(t).Start(`export const filter = v => { v.changed = true; return v.keep }`, runtime.Filter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +64,7 @@ func TestAFilterPassesTheOriginalBytes(t *testing.T) {
 func TestTombstonesPass(t *testing.T) {
 	b := guesttest.Batch("1", "2")
 	b.Records[0].Value = nil
-	guesttest.Check(t, guesttest.Outcome(t, newRig(t).guest(`export const map = v => -v`), b), "null", "-2")
+	guesttest.Check(t, guesttest.Outcome(t, newRig(t).Guest(`export const map = v => -v`), b), "null", "-2")
 }
 
 func TestTheRecordIsThereForThoseWhoAsk(t *testing.T) {
@@ -152,7 +75,7 @@ func TestTheRecordIsThereForThoseWhoAsk(t *testing.T) {
 		`export const map = (...all) => all[1]`,
 		`export function map(v) { return arguments[1] }`,
 	} {
-		guesttest.Check(t, guesttest.Outcome(t, r.guest(script), guesttest.Batch("1")),
+		guesttest.Check(t, guesttest.Outcome(t, r.Guest(script), guesttest.Batch("1")),
 			`{"key":"k0","headers":{"h":"x","n":null},"timestamp":1000,"topic":"t","partition":2,"offset":0}`)
 	}
 }
@@ -162,8 +85,8 @@ func TestInitGetsTheConfiguration(t *testing.T) {
 export function init(config) { if (!config.least) throw new Error("least is missing"); least = config.least }
 export const filter = v => v >= least`
 	r := newRig(t)
-	guesttest.Check(t, guesttest.Outcome(t, r.guest(script, config(`{"least":5}`)), guesttest.Batch("4", "5")), "filtered", "5")
-	_, err := r.start(script, runtime.Filter)
+	guesttest.Check(t, guesttest.Outcome(t, r.Guest(script, scripttest.Config(`{"least":5}`)), guesttest.Batch("4", "5")), "filtered", "5")
+	_, err := r.Start(script, runtime.Filter)
 	if err == nil || !strings.Contains(err.Error(), "price.ts:2:61: Error: least is missing (in init)") {
 		t.Errorf("without its setting: %v", err)
 	}
@@ -171,18 +94,18 @@ export const filter = v => v >= least`
 
 func TestBytesComeAsTheyAre(t *testing.T) {
 	r := newRig(t)
-	g := r.guest(`export function map(v: Uint8Array) { return v.length === 0 ? "empty" : v.reverse() }`, inBytes)
+	g := r.Guest(`export function map(v: Uint8Array) { return v.length === 0 ? "empty" : v.reverse() }`, inBytes)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("ab\xff\n", "", "xyz")), "\n\xffba", "empty", "zyx")
-	g = r.guest(`export const flatMap = v => new TextDecoder().decode(v).split(" ").map(w => new TextEncoder().encode(w + "é"))`, inBytes)
+	g = r.Guest(`export const flatMap = v => new TextDecoder().decode(v).split(" ").map(w => new TextEncoder().encode(w + "é"))`, inBytes)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("ä ö", "", "\xff")), "äé", "öé", "é", "!error price.ts:1:54: URIError: malformed UTF-8 (in flatMap)")
-	g = r.guest(`export const map = v => ({})`, inBytes)
+	g = r.Guest(`export const map = v => ({})`, inBytes)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("a")), "!error price.ts: TypeError: with decode: bytes the result must be a Uint8Array or a string")
 }
 
 func TestAnErrorCostsItsRecordAndSaysWhere(t *testing.T) {
 	r := newRig(t)
-	r.write("lib/lower.ts", "// a neighbour\nexport function lower(s: string): string {\n  return s.toLowerCase()\n}\n")
-	g := r.guest(`import { lower } from "./lib/lower"
+	r.Write("lib/lower.ts", "// a neighbour\nexport function lower(s: string): string {\n  return s.toLowerCase()\n}\n")
+	g := r.Guest(`import { lower } from "./lib/lower"
 type T = { symbol: string };
 
 export function map(v: T) {
@@ -200,7 +123,7 @@ export function map(v: T) {
 }
 
 func TestAnswersThatAreNoneFailTheirRecord(t *testing.T) {
-	g := newRig(t).guest(`export function map(v) {
+	g := newRig(t).Guest(`export function map(v) {
   switch (v) {
     case 0: return Promise.resolve(1)
     case 1: return () => 1
@@ -220,7 +143,7 @@ function deep() { return deep() + 1 }`)
 }
 
 func TestARunawayCostsItsRecord(t *testing.T) {
-	g := newRig(t).guest(`const kept = []
+	g := newRig(t).Guest(`const kept = []
 export function map(v) {
   if (v === "loop") for (;;);
   if (v === "regex") return /^(a+)+$/.test("a".repeat(40) + "b")
@@ -239,7 +162,7 @@ export function map(v) {
 }
 
 func TestAnErrorStartsTheScriptAfresh(t *testing.T) {
-	g := newRig(t).guest(`let n = 0
+	g := newRig(t).Guest(`let n = 0
 export function map(v) { n++; if (v === "throw") throw new Error("no"); return n }`)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("0", "0")), "1", "2")
 	guesttest.Outcome(t, g, guesttest.Batch(`"throw"`))
@@ -251,7 +174,7 @@ export function map(v) { n++; if (v === "throw") throw new Error("no"); return n
 }
 
 func TestLargeBatchesAnswerInOrder(t *testing.T) {
-	g := newRig(t).guest(`export const map = (v, rec) => [v, rec.offset, "x".repeat(v % 7 === 0 ? 5000 : 1)]`)
+	g := newRig(t).Guest(`export const map = (v, rec) => [v, rec.offset, "x".repeat(v % 7 === 0 ? 5000 : 1)]`)
 	var values []string
 	for i := range 3000 {
 		values = append(values, fmt.Sprint(i))
@@ -278,7 +201,7 @@ func TestAStepMustSuitItsScript(t *testing.T) {
 		`export async function init() {}; export const filter = v => v`: "init returned a Promise",
 		`for (;;);`: "price.ts was stopped",
 	} {
-		if _, err := r.start(script, runtime.Filter); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := r.Start(script, runtime.Filter); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want %q", script, err, want)
 		}
 	}
@@ -289,14 +212,14 @@ func TestAScriptThatNeverEndsIsStoppedWhereverItIs(t *testing.T) {
 	r := newRig(t)
 	for shift := range 8 {
 		script := "const a = new Uint8Array(8 << 20);" + strings.Repeat("a.fill(7);", shift) + "for (;;);"
-		if _, err := r.start(script, runtime.Filter); err == nil || !strings.Contains(err.Error(), "price.ts was stopped: it has spent its fuel of 500000000 units, before it was ready") {
+		if _, err := r.Start(script, runtime.Filter); err == nil || !strings.Contains(err.Error(), "price.ts was stopped: it has spent its fuel of 500000000 units, before it was ready") {
 			t.Errorf("%d: %v", shift, err)
 		}
 	}
 }
 
 func TestAScriptIsGivenTheFieldsThatItWants(t *testing.T) {
-	g := newRig(t).guest(`
+	g := newRig(t).Guest(`
 		export const fields = ["price", "a.b"];
 		export const filter = v => v.price !== 0;
 		export const map = v => v;`)
@@ -309,7 +232,7 @@ func TestAScriptIsGivenTheFieldsThatItWants(t *testing.T) {
 }
 
 func TestFieldsAreThoseOfTheirRecordWhetherOneIsLackingOrNot(t *testing.T) {
-	g := newRig(t).guest(`
+	g := newRig(t).Guest(`
 		export const fields = ["__proto__", "a", "0"];
 		export const map = v => [Object.keys(v).sort(), v.a, v["__proto__"], Object.getPrototypeOf(v) === Object.prototype];`)
 	whole := []string{`{"a":1,"0":[],"__proto__":{"x":1}}`, `{"x":0,"0":null,"__proto__":2,"a":{"a":3}}`}
@@ -319,7 +242,7 @@ func TestFieldsAreThoseOfTheirRecordWhetherOneIsLackingOrNot(t *testing.T) {
 }
 
 func TestAFilterOfFieldsPassesTheOriginalBytes(t *testing.T) {
-	g := newRig(t).guest(`export const fields = ["price"]; export const filter = v => v.price > 1`)
+	g := newRig(t).Guest(`export const fields = ["price"]; export const filter = v => v.price > 1`)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{ "price":2.50, "x":1 }`, `{"price":1}`)), `{ "price":2.50, "x":1 }`, "filtered")
 }
 
@@ -329,35 +252,35 @@ func TestFieldsOfAWrongFormKeepAScriptFromStarting(t *testing.T) {
 		`"price"`: "fields is no list of names", `[1]`: "fields is no list of names", `[""]`: "price.ts: fields: field 1", `["a","a"]`: `the field "a" is wanted twice`,
 		`Array.from({ length: 65 }, (_, i) => "f" + i)`: "over the limit of 64",
 	} {
-		if _, err := r.start(`export const fields = `+fields+`; export const filter = v => true`, runtime.Filter); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := r.Start(`export const fields = `+fields+`; export const filter = v => true`, runtime.Filter); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", fields, err)
 		}
 	}
-	if _, err := r.start(`export const fields = ["a"]; export const filter = v => true`, runtime.Filter, inBytes); err == nil || !strings.Contains(err.Error(), "bytes") {
+	if _, err := r.Start(`export const fields = ["a"]; export const filter = v => true`, runtime.Filter, inBytes); err == nil || !strings.Contains(err.Error(), "bytes") {
 		t.Errorf("fields of bytes: %v", err)
 	}
 }
 
 func TestConsoleGoesToTheLog(t *testing.T) {
 	r := newRig(t)
-	guesttest.Outcome(t, r.guest(`export function map(v) { console.warn("seen", v, { a: 1 }); return v }`), guesttest.Batch("1"))
-	if !strings.Contains(r.log.String(), `level=WARN msg="seen 1 {\"a\":1}" plugin=price step=step`) {
-		t.Errorf("the log is %s", r.log.String())
+	guesttest.Outcome(t, r.Guest(`export function map(v) { console.warn("seen", v, { a: 1 }); return v }`), guesttest.Batch("1"))
+	if !strings.Contains(r.Log.String(), `level=WARN msg="seen 1 {\"a\":1}" plugin=price step=step`) {
+		t.Errorf("the log is %s", r.Log.String())
 	}
 }
 
 func TestTheClockIsThatOfTheBatch(t *testing.T) {
-	g := newRig(t).guest(`export const map = v => Math.floor(Date.now() / 1000)`)
+	g := newRig(t).Guest(`export const map = v => Math.floor(Date.now() / 1000)`)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("0", "0")), "1", "1")
 }
 
 func TestSourceErrorsHaveAPlace(t *testing.T) {
 	r := newRig(t)
-	secret := filepath.Join(filepath.Dir(r.dir), "outside.ts")
+	secret := filepath.Join(filepath.Dir(r.Dir), "outside.ts")
 	if err := os.WriteFile(secret, []byte("export const x = 1"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(secret, filepath.Join(r.dir, "link.ts")); err != nil {
+	if err := os.Symlink(secret, filepath.Join(r.Dir, "link.ts")); err != nil {
 		t.Fatal(err)
 	}
 	for script, want := range map[string]string{
@@ -369,11 +292,11 @@ func TestSourceErrorsHaveAPlace(t *testing.T) {
 		"import x from \"fs\"; x()":                     "a script imports files of its own folder only",
 		"await 1":                                       "Top-level await",
 	} {
-		if _, err := Compile(r.write("price.ts", script)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Compile(r.Write("price.ts", script)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s:\n%v\nwant %q", script, err, want)
 		}
 	}
-	if _, err := Compile(r.write("price.py", "")); err == nil || !strings.Contains(err.Error(), "price.py is no .ts") {
+	if _, err := Compile(r.Write("price.py", "")); err == nil || !strings.Contains(err.Error(), "price.py is no .ts") {
 		t.Errorf("a file of another language: %v", err)
 	}
 }
@@ -381,18 +304,18 @@ func TestSourceErrorsHaveAPlace(t *testing.T) {
 func TestTheDigestIsThatOfTheSource(t *testing.T) {
 	r := newRig(t)
 	text := "export const map = v => v"
-	s, err := Compile(r.write("price.js", text))
+	s, err := Compile(r.Write("price.js", text))
 	if err != nil || s.Digest() != fmt.Sprintf("%x", sha256.Sum256([]byte(text))) {
 		t.Errorf("one file: %v, %v", s, err)
 	}
-	r.write("a.js", "export default 1")
+	r.Write("a.js", "export default 1")
 	importing := "import a from './a.js'; export const map = v => a"
-	first, err := Compile(r.write("price.js", importing))
+	first, err := Compile(r.Write("price.js", importing))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.write("a.js", "export default 2")
-	second, err := Compile(r.write("price.js", importing))
+	r.Write("a.js", "export default 2")
+	second, err := Compile(r.Write("price.js", importing))
 	if err != nil || first.Digest() == second.Digest() {
 		t.Errorf("a changed neighbour leaves the digest at %s: %v", first.Digest(), err)
 	}
@@ -400,17 +323,17 @@ func TestTheDigestIsThatOfTheSource(t *testing.T) {
 
 func TestNumbersAndChanceAreAsTheGuideSays(t *testing.T) {
 	r := newRig(t)
-	guesttest.Check(t, guesttest.Outcome(t, r.guest(`export const map = v => v`), guesttest.Batch("12345678901234567890", "1.50")), "12345678901234567000", "1.5")
-	guesttest.Check(t, guesttest.Outcome(t, r.guest(`export const map = v => ({ v: JSON.rawJSON("1.50") })`), guesttest.Batch("1")), `{"v":1.50}`)
+	guesttest.Check(t, guesttest.Outcome(t, r.Guest(`export const map = v => v`), guesttest.Batch("12345678901234567890", "1.50")), "12345678901234567000", "1.5")
+	guesttest.Check(t, guesttest.Outcome(t, r.Guest(`export const map = v => ({ v: JSON.rawJSON("1.50") })`), guesttest.Batch("1")), `{"v":1.50}`)
 	random := `export const map = v => Math.random()`
-	if first, second := guesttest.Outcome(t, r.guest(random), guesttest.Batch("1", "2")), guesttest.Outcome(t, r.guest(random), guesttest.Batch("1", "2")); first != second {
+	if first, second := guesttest.Outcome(t, r.Guest(random), guesttest.Batch("1", "2")), guesttest.Outcome(t, r.Guest(random), guesttest.Batch("1", "2")); first != second {
 		t.Errorf("chance is %s, then %s", first, second)
 	}
 }
 
 // TestOddJSONCostsItsRecord gives a script values that parsers part over, among good ones.
 func TestOddJSONCostsItsRecord(t *testing.T) {
-	g := newRig(t).guest("export const map = v => v")
+	g := newRig(t).Guest("export const map = v => v")
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	cases := []struct{ value, want string }{
 		{deep(1000), deep(1000)}, {deep(1001), "!decode the value nests deeper than 1000 levels"}, {deep(100_000), "!decode"}, {strings.Repeat(`{"a":`, 10_000), "!decode"},

@@ -19,7 +19,7 @@ func TestAScriptThatLooksBackIsAFunctionOfTheLog(t *testing.T) {
 	values := []string{"1", "2", "0", "3", "4", "0", "5"}
 	r := newRig(t)
 	for _, size := range []int{1, 2, 4, len(values)} {
-		step := &pipeline.LookBack{Rememberer: r.guest(text), Offsets: 10}
+		step := &pipeline.LookBack{Rememberer: r.Guest(text), Offsets: 10}
 		var got []string
 		for lo := 0; lo < len(values); lo += size {
 			b := guesttest.Batch(values...)
@@ -75,7 +75,7 @@ func TestAThrowCostsNoReplay(t *testing.T) {
 	add(300, "0")
 	add(300, "1", "0")
 	r := newRig(t)
-	guest := &counting{Guest: r.guest(text)}
+	guest := &counting{Guest: r.Guest(text)}
 	step := &pipeline.LookBack{Rememberer: guest, Offsets: offsets}
 	var got []string
 	for lo := 0; lo < len(values); lo += 100 {
@@ -104,11 +104,11 @@ func TestAThrowCostsNoReplay(t *testing.T) {
 // TestWhatAMemoryLacksIsSaid has no room for what a script looks back on.
 func TestWhatAMemoryLacksIsSaid(t *testing.T) {
 	r := newRig(t)
-	step := &pipeline.LookBack{Rememberer: r.guest(`export function map(v) { if (v === 0) throw new Error("zero"); return v; }`), Offsets: 10, Bytes: 600}
+	step := &pipeline.LookBack{Rememberer: r.Guest(`export function map(v) { if (v === 0) throw new Error("zero"); return v; }`), Offsets: 10, Bytes: 600}
 	if err := step.Process(t.Context(), guesttest.Batch("1", "2", "3", "0", "5")); err != nil {
 		t.Fatal(err)
 	}
-	if said := r.log.String(); !strings.Contains(said, "the plugin remembers less than look_back") || !strings.Contains(said, "offsets=") {
+	if said := r.Log.String(); !strings.Contains(said, "the plugin remembers less than look_back") || !strings.Contains(said, "offsets=") {
 		t.Errorf("the log is %q", said)
 	}
 }

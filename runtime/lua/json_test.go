@@ -55,7 +55,7 @@ var documents = []string{
 }
 
 func TestJSONIsReadAndWrittenAsGoDoes(t *testing.T) {
-	g := newRig(t).guest(identity)
+	g := newRig(t).Guest(identity)
 	same(t, g, documents...)
 	dice := rand.New(rand.NewPCG(1, 2))
 	for range 20 {
@@ -73,12 +73,12 @@ func TestJSONIsReadAndWrittenAsGoDoes(t *testing.T) {
 }
 
 func TestWholeNumbersAreExactAndDecimalsShort(t *testing.T) {
-	guesttest.Check(t, guesttest.Outcome(t, newRig(t).guest(identity), guesttest.Batch("123456789012345678", "1.50", "1e2", "0.1", "1e300", `{"b":1,"a":[1.0,2]}`)),
+	guesttest.Check(t, guesttest.Outcome(t, newRig(t).Guest(identity), guesttest.Batch("123456789012345678", "1.50", "1e2", "0.1", "1e300", `{"b":1,"a":[1.0,2]}`)),
 		"123456789012345678", "1.5", "100", "0.1", "1e+300", `{"a":[1,2],"b":1}`)
 }
 
 func TestNamesComeInTheirOrderHoweverMany(t *testing.T) {
-	g := newRig(t).guest(`function map(n) local t = {} for i = 1, n do t[("%05d"):format(i * 7919 % 10007)] = i end return t end`)
+	g := newRig(t).Guest(`function map(n) local t = {} for i = 1, n do t[("%05d"):format(i * 7919 % 10007)] = i end return t end`)
 	for _, n := range []string{"1", "16", "17", "64", "65", "1000"} {
 		b := guesttest.Batch(n)
 		if err := g.Process(t.Context(), b); err != nil {
@@ -110,6 +110,6 @@ func FuzzJSON(f *testing.F) {
 	for _, d := range documents {
 		f.Add(d)
 	}
-	g := newRig(f).guest(identity)
+	g := newRig(f).Guest(identity)
 	f.Fuzz(func(t *testing.T, value string) { same(t, g, value) })
 }

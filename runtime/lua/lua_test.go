@@ -1,105 +1,29 @@
 package lua
 
 import (
-	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/streamproc/streamproc/internal/guesttest"
+	"github.com/streamproc/streamproc/internal/scripttest"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/script"
-	"github.com/streamproc/streamproc/stream"
 )
 
-// rig is one runtime for a test, and the folder of its scripts.
-type rig struct {
-	t     testing.TB
-	rt    *runtime.Runtime
-	dir   string
-	log   strings.Builder
-	traps int
+func TestMain(m *testing.M) { os.Exit(scripttest.Main(m)) }
+
+func newRig(t testing.TB) *scripttest.Rig {
+	t.Helper()
+	return scripttest.New(t, scripttest.Language{Dialect: &Script{}, Engine: Engine, File: "price.lua",
+		Read: func(file string) (runtime.Dialect, error) { return Read(file) }})
 }
 
-func newRig(t testing.TB) *rig {
-	r := &rig{t: t, dir: t.TempDir()}
-	var err error
-	r.rt, err = runtime.New(t.Context(), runtime.Options{Dialects: []runtime.Dialect{&Script{}}, CacheDir: cacheDir,
-		Logger: slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.rt.Close(context.Background()) })
-	return r
-}
-
-// cacheDir keeps the engine's machine code for all tests of this package.
-var cacheDir string
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		var err error
-		if cacheDir, err = os.MkdirTemp("", "streamproc-lua-"); err != nil {
-			fmt.Println(err)
-			return 1
-		}
-		defer os.RemoveAll(cacheDir)
-		return m.Run()
-	}())
-}
-
-func (r *rig) write(name, text string) string {
-	r.t.Helper()
-	file := filepath.Join(r.dir, name)
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		r.t.Fatal(err)
-	}
-	return file
-}
-
-type setting func(*Script, *runtime.Source)
-
-func inBytes(s *Script, _ *runtime.Source) { s.Bytes = true }
-
-func config(c string) setting {
-	return func(_ *Script, src *runtime.Source) { src.Config = json.RawMessage(c) }
-}
-
-func (r *rig) start(text string, mode runtime.Mode, settings ...setting) (*runtime.Guest, error) {
-	r.t.Helper()
-	s, err := Read(r.write("price.lua", text))
-	if err != nil {
-		return nil, err
-	}
-	src := runtime.Source{Name: "price", Bytes: Engine, Dialect: s, Topics: []string{"t"}}
-	for _, set := range settings {
-		set(s, &src)
-	}
-	p, err := r.rt.Load(r.t.Context(), src)
-	if err != nil {
-		return nil, err
-	}
-	g, err := p.NewGuest(r.t.Context(), mode, "step", runtime.Events{Trap: func(stream.Reason) { r.traps++ }})
-	if err == nil {
-		r.t.Cleanup(func() { g.Close(context.Background()) })
-	}
-	return g, err
-}
-
-func (r *rig) guest(text string, settings ...setting) *runtime.Guest {
-	r.t.Helper()
-	g, err := r.start(text, runtime.Transform, settings...)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return g
-}
+func inBytes(d runtime.Dialect, _ *runtime.Source) { d.(*Script).Bytes = true }
 
 func TestTheEngineIsTheFileThatItsOriginNames(t *testing.T) {
 	digest := fmt.Sprintf("%x", sha256.Sum256(Engine))
@@ -113,7 +37,7 @@ func TestTheEngineIsTheFileThatItsOriginNames(t *testing.T) {
 }
 
 func TestAScriptFiltersAndMaps(t *testing.T) {
-	g := newRig(t).guest(`
+	g := newRig(t).Guest(`
 function filter(v) return v.price > 100 end
 function map(v) v.symbol = v.symbol:lower() return v end
 `)
@@ -123,14 +47,14 @@ function map(v) v.symbol = v.symbol:lower() return v end
 
 func TestNilDropsNullPassesAndFlatMapMultiplies(t *testing.T) {
 	r := newRig(t)
-	g := r.guest(`function map(v) if v == null then return nil end if v == 0 then return null end return v + 1 end`)
+	g := r.Guest(`function map(v) if v == null then return nil end if v == 0 then return null end return v + 1 end`)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("null", "1", "0")), "filtered", "2", "null")
-	g = r.guest(`function flat_map(v) if not v.n then return nil end local all = {} for i = 1, v.n do all[i] = i end return all end`)
+	g = r.Guest(`function flat_map(v) if not v.n then return nil end local all = {} for i = 1, v.n do all[i] = i end return all end`)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{"n":2}`, `{"n":0}`, `{}`, `{"n":1}`, `{"n":3}`)), "1", "2", "filtered", "filtered", "1", "1", "2", "3")
 }
 
 func TestAFilterPassesTheOriginalBytes(t *testing.T) {
-	g, err := newRig(t).start("function filter(v) v.changed = true return v.keep end", runtime.Filter)
+	g, err := newRig(t).Start("function filter(v) v.changed = true return v.keep end", runtime.Filter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,13 +65,13 @@ func TestAFilterPassesTheOriginalBytes(t *testing.T) {
 func TestTombstonesPass(t *testing.T) {
 	b := guesttest.Batch("1", "2")
 	b.Records[0].Value = nil
-	guesttest.Check(t, guesttest.Outcome(t, newRig(t).guest(`function map(v) return -v end`), b), "null", "-2")
+	guesttest.Check(t, guesttest.Outcome(t, newRig(t).Guest(`function map(v) return -v end`), b), "null", "-2")
 }
 
 func TestTheRecordIsThereForThoseWhoAsk(t *testing.T) {
 	r := newRig(t)
 	for _, text := range []string{`function map(v, rec) return rec end`, `function map(...) return select(2, ...) end`} {
-		guesttest.Check(t, guesttest.Outcome(t, r.guest(text), guesttest.Batch("1", "x", "2")),
+		guesttest.Check(t, guesttest.Outcome(t, r.Guest(text), guesttest.Batch("1", "x", "2")),
 			`{"headers":{"h":"x","n":null},"key":"k0","offset":0,"partition":2,"timestamp":1000,"topic":"t"}`,
 			"!decode the value is not JSON: it goes wrong at byte 1",
 			`{"headers":{"h":"x","n":null},"key":"k2","offset":2,"partition":2,"timestamp":1002,"topic":"t"}`)
@@ -161,8 +85,8 @@ function init(config)
 end
 function filter(v) return v >= least end`
 	r := newRig(t)
-	guesttest.Check(t, guesttest.Outcome(t, r.guest(text, config(`{"least":5}`)), guesttest.Batch("4", "5")), "filtered", "5")
-	_, err := r.start(text, runtime.Filter)
+	guesttest.Check(t, guesttest.Outcome(t, r.Guest(text, scripttest.Config(`{"least":5}`)), guesttest.Batch("4", "5")), "filtered", "5")
+	_, err := r.Start(text, runtime.Filter)
 	if err == nil || !strings.Contains(err.Error(), "price.lua:3: least is missing") {
 		t.Errorf("without its setting: %v", err)
 	}
@@ -170,18 +94,18 @@ function filter(v) return v >= least end`
 
 func TestBytesComeAsTheyAre(t *testing.T) {
 	r := newRig(t)
-	g := r.guest(`function map(v) if v == "" then return "empty" end return v:reverse() end`, inBytes)
+	g := r.Guest(`function map(v) if v == "" then return "empty" end return v:reverse() end`, inBytes)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("ab\xff\n", "", "xyz")), "\n\xffba", "empty", "zyx")
-	g = r.guest(`function flat_map(v) local all = {} for w in v:gmatch("%S+") do all[#all + 1] = w .. "é" end return all end`, inBytes)
+	g = r.Guest(`function flat_map(v) local all = {} for w in v:gmatch("%S+") do all[#all + 1] = w .. "é" end return all end`, inBytes)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("ä ö", "", "b")), "äé", "öé", "filtered", "bé")
-	g = r.guest(`function map(v) return v == "b" and v or {} end`, inBytes)
+	g = r.Guest(`function map(v) return v == "b" and v or {} end`, inBytes)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("a", "b")), "!error price.lua: with decode: bytes the result must be a string", "b")
 }
 
 func TestAnErrorCostsItsRecordAndSaysWhere(t *testing.T) {
 	r := newRig(t)
-	r.write("lower.lua", "-- a neighbour\nreturn function(s)\n  return s:lower()\nend\n")
-	g := r.guest(`
+	r.Write("lower.lua", "-- a neighbour\nreturn function(s)\n  return s:lower()\nend\n")
+	g := r.Guest(`
 local lower = require("lower")
 function map(v)
   if v.symbol == "odd" then error({ code = 1 }) end
@@ -209,14 +133,14 @@ end`)
 			t.Errorf("%d: %q, want %q", i, got[i], want)
 		}
 	}
-	if r.traps != 0 {
-		t.Errorf("the instance was replaced %d times", r.traps)
+	if r.Traps != 0 {
+		t.Errorf("the instance was replaced %d times", r.Traps)
 	}
 }
 
 // What is thrown is caught where the script says so, as deep as it likes, and what it had on its stacks is as it was.
 func TestWhatIsThrownCanBeCaught(t *testing.T) {
-	g := newRig(t).guest(`
+	g := newRig(t).Guest(`
 local function nest(n) if n == 0 then error("deep", 0) end local ok, e = pcall(nest, n - 1) error(e .. "<" .. n, 0) end
 function map(v)
   if v == 0 then local ok, e = pcall(error, { code = 7 }) return e end
@@ -241,7 +165,7 @@ end`)
 }
 
 func TestAnswersThatAreNoneFailTheirRecord(t *testing.T) {
-	g := newRig(t).guest(`
+	g := newRig(t).Guest(`
 function map(v)
   if v == 0 then return print end
   if v == 1 then return 0 / 0 end
@@ -262,7 +186,7 @@ end`)
 
 func TestARunawayCostsItsRecord(t *testing.T) {
 	r := newRig(t)
-	g := r.guest(`
+	g := r.Guest(`
 local kept = {}
 function map(v)
   while v == "loop" do end
@@ -285,7 +209,7 @@ end`)
 }
 
 func TestAScriptStartsAfreshAfterAnError(t *testing.T) {
-	g := newRig(t).guest(`local n = 0 function map(v) if v == "raise" then error("no") end n = n + 1 return n end`)
+	g := newRig(t).Guest(`local n = 0 function map(v) if v == "raise" then error("no") end n = n + 1 return n end`)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("0", "0")), "1", "2")
 	life := g.Lives()
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("0")), "3")
@@ -303,7 +227,7 @@ func TestAScriptStartsAfreshAfterAnError(t *testing.T) {
 }
 
 func TestLargeBatchesAnswerInOrder(t *testing.T) {
-	g := newRig(t).guest(`function map(v, rec) return { v, rec.offset, ("x"):rep(v % 7 == 0 and 5000 or 1) } end`)
+	g := newRig(t).Guest(`function map(v, rec) return { v, rec.offset, ("x"):rep(v % 7 == 0 and 5000 or 1) } end`)
 	var values []string
 	for i := range 3000 {
 		values = append(values, fmt.Sprint(i))
@@ -332,14 +256,14 @@ func TestAStepMustSuitItsScript(t *testing.T) {
 		`require("nothing")`:                 "price.lua:1: require nothing: there is no file nothing.lua beside the script",
 		"while true do end":                  "it spent more than the limit fuel of 500000000 units",
 	} {
-		if _, err := r.start(text, runtime.Filter); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := r.Start(text, runtime.Filter); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want %q", text, err, want)
 		}
 	}
 }
 
 func TestAScriptReachesNothing(t *testing.T) {
-	g := newRig(t).guest(`
+	g := newRig(t).Guest(`
 function map(v)
   local found = {}
   for _, name in ipairs({ "io", "package", "debug", "dofile", "loadfile", "warn" }) do
@@ -354,71 +278,71 @@ end`)
 
 func TestTheLogTheClockAndChance(t *testing.T) {
 	r := newRig(t)
-	guesttest.Outcome(t, r.guest(`function map(v) print("seen", v, null) log.warn("odd") return v end`), guesttest.Batch("1"))
+	guesttest.Outcome(t, r.Guest(`function map(v) print("seen", v, null) log.warn("odd") return v end`), guesttest.Batch("1"))
 	for _, want := range []string{`level=INFO msg="seen 1 `, `level=WARN msg=odd plugin=price step=step`} {
-		if !strings.Contains(r.log.String(), want) {
-			t.Errorf("the log lacks %s: %s", want, r.log.String())
+		if !strings.Contains(r.Log.String(), want) {
+			t.Errorf("the log lacks %s: %s", want, r.Log.String())
 		}
 	}
-	guesttest.Check(t, guesttest.Outcome(t, r.guest(`function map(v) return { os.time(), os.date("!%Y-%m-%dT%H:%M:%SZ") } end`), guesttest.Batch("0")), `[1,"1970-01-01T00:00:01Z"]`)
+	guesttest.Check(t, guesttest.Outcome(t, r.Guest(`function map(v) return { os.time(), os.date("!%Y-%m-%dT%H:%M:%SZ") } end`), guesttest.Batch("0")), `[1,"1970-01-01T00:00:01Z"]`)
 	random := "function map(v) return math.random() end"
-	if first, second := guesttest.Outcome(t, r.guest(random), guesttest.Batch("1", "2")), guesttest.Outcome(t, r.guest(random), guesttest.Batch("1", "2")); first != second {
+	if first, second := guesttest.Outcome(t, r.Guest(random), guesttest.Batch("1", "2")), guesttest.Outcome(t, r.Guest(random), guesttest.Batch("1", "2")); first != second {
 		t.Errorf("chance is %s, then %s", first, second)
 	}
 }
 
 func TestTheDigestIsThatOfTheSource(t *testing.T) {
-	r := &rig{t: t, dir: t.TempDir()}
+	r := &scripttest.Rig{TB: t, Dir: t.TempDir()}
 	read := func() *Script {
 		t.Helper()
-		s, err := Read(filepath.Join(r.dir, "price.lua"))
+		s, err := Read(filepath.Join(r.Dir, "price.lua"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
 	text := "local x = require 'price'\nfunction map(v) return v end\n"
-	r.write("price.lua", text)
+	r.Write("price.lua", text)
 	if got := read().Digest(); got != fmt.Sprintf("%x", sha256.Sum256([]byte(text))) {
 		t.Errorf("one file: %s", got)
 	}
-	r.write("a.lua", "return require('b')\n")
-	r.write("b.lua", "return 1\n")
-	r.write("unused.lua", "return 1\n")
-	r.write("price.lua", `local a = require "a"`)
+	r.Write("a.lua", "return require('b')\n")
+	r.Write("b.lua", "return 1\n")
+	r.Write("unused.lua", "return 1\n")
+	r.Write("price.lua", `local a = require "a"`)
 	s := read()
 	if len(s.files) != 3 {
 		t.Errorf("read %d files", len(s.files))
 	}
-	r.write("b.lua", "return 2\n")
+	r.Write("b.lua", "return 2\n")
 	if read().Digest() == s.Digest() {
 		t.Error("a changed neighbour leaves the digest as it is")
 	}
 }
 
 func TestAScriptIsReadFromItsFolderAlone(t *testing.T) {
-	r := &rig{t: t, dir: filepath.Join(t.TempDir(), "scripts")}
-	if err := os.Mkdir(r.dir, 0o700); err != nil {
+	r := &scripttest.Rig{TB: t, Dir: filepath.Join(t.TempDir(), "scripts")}
+	if err := os.Mkdir(r.Dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	outside := filepath.Join(filepath.Dir(r.dir), "outside.lua")
+	outside := filepath.Join(filepath.Dir(r.Dir), "outside.lua")
 	if err := os.WriteFile(outside, []byte("return 1"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(outside, filepath.Join(r.dir, "link.lua")); err != nil {
+	if err := os.Symlink(outside, filepath.Join(r.Dir, "link.lua")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Read(r.write("price.lua", "require 'link'")); !errors.Is(err, script.ErrSource) || !strings.Contains(err.Error(), "reading link.lua") {
+	if _, err := Read(r.Write("price.lua", "require 'link'")); !errors.Is(err, script.ErrSource) || !strings.Contains(err.Error(), "reading link.lua") {
 		t.Errorf("a link that leaves the folder: %v", err)
 	}
-	if _, err := Read(r.write("price.ts", "")); err == nil || !strings.Contains(err.Error(), "price.ts is no .lua file") {
+	if _, err := Read(r.Write("price.ts", "")); err == nil || !strings.Contains(err.Error(), "price.ts is no .lua file") {
 		t.Errorf("a file of another language: %v", err)
 	}
 }
 
 func TestAScriptMayWantFields(t *testing.T) {
 	r := newRig(t)
-	g := r.guest(`fields = { "price", "a.b" } function map(v) return v end`)
+	g := r.Guest(`fields = { "price", "a.b" } function map(v) return v end`)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`{"x":1,"price":1,"a.b":[2],"price":3}`, `{"x":1}`, `[1]`, `{"price":`)),
 		`{"a.b":[2],"price":3}`, `{}`, "!decode the value is JSON, but no object, so it has no fields", "!decode the value is not JSON: it goes wrong at byte 10")
 	if got := g.Fields(); strings.Join(got, " ") != "price a.b" {
@@ -428,11 +352,11 @@ func TestAScriptMayWantFields(t *testing.T) {
 		`"price"`: "fields is no list of names", `{ 1 }`: "fields is no list of names", `{}`: "fields is no list of names", `{ "" }`: "price.lua: fields: field 1",
 		`{ "a", "a" }`: `the field "a" is wanted twice`,
 	} {
-		if _, err := r.start("fields = "+list+" function filter(v) return true end", runtime.Filter); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := r.Start("fields = "+list+" function filter(v) return true end", runtime.Filter); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want %q", list, err, want)
 		}
 	}
-	if _, err := r.start(`fields = { "a" } function filter(v) return true end`, runtime.Filter, inBytes); err == nil || !strings.Contains(err.Error(), "bytes") {
+	if _, err := r.Start(`fields = { "a" } function filter(v) return true end`, runtime.Filter, inBytes); err == nil || !strings.Contains(err.Error(), "bytes") {
 		t.Errorf("fields of bytes: %v", err)
 	}
 }

@@ -1,12 +1,9 @@
 package py
 
 import (
-	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,88 +11,29 @@ import (
 
 	"github.com/streamproc/streamproc/internal/guesttest"
 	"github.com/streamproc/streamproc/internal/python"
+	"github.com/streamproc/streamproc/internal/scripttest"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/script"
-	"github.com/streamproc/streamproc/stream"
 )
 
-// rig is one runtime for a test, and the folder of its scripts.
-type rig struct {
-	t      testing.TB
-	rt     *runtime.Runtime
-	engine []byte
-	dir    string
-	log    strings.Builder
-	traps  int
-}
-
-func newRig(t testing.TB) *rig {
-	r := &rig{t: t, dir: t.TempDir()}
+func newRig(t testing.TB) *scripttest.Rig {
+	t.Helper()
 	file, err := python.Engine(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.engine, err = Engine(file, python.SHA256); err != nil {
-		t.Fatal(err)
-	}
-	r.rt, err = runtime.New(t.Context(), runtime.Options{Dialects: []runtime.Dialect{&Script{}}, CacheDir: python.Cache(file),
-		Logger: slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	engine, err := Engine(file, python.SHA256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { r.rt.Close(context.Background()) })
-	return r
+	return scripttest.New(t, scripttest.Language{Dialect: &Script{}, Engine: engine, File: "price.py", CacheDir: python.Cache(file),
+		Read: func(file string) (runtime.Dialect, error) { return Read(file) }})
 }
 
-func (r *rig) write(name, text string) string {
-	r.t.Helper()
-	file := filepath.Join(r.dir, name)
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		r.t.Fatal(err)
-	}
-	return file
-}
-
-type setting func(*Script, *runtime.Source)
-
-func inBytes(s *Script, _ *runtime.Source) { s.Bytes = true }
-
-func config(c string) setting {
-	return func(_ *Script, src *runtime.Source) { src.Config = json.RawMessage(c) }
-}
-
-func (r *rig) start(text string, mode runtime.Mode, settings ...setting) (*runtime.Guest, error) {
-	r.t.Helper()
-	s, err := Read(r.write("price.py", text))
-	if err != nil {
-		return nil, err
-	}
-	src := runtime.Source{Name: "price", Bytes: r.engine, Dialect: s, Topics: []string{"t"}}
-	for _, set := range settings {
-		set(s, &src)
-	}
-	p, err := r.rt.Load(r.t.Context(), src)
-	if err != nil {
-		return nil, err
-	}
-	g, err := p.NewGuest(r.t.Context(), mode, "step", runtime.Events{Trap: func(stream.Reason) { r.traps++ }})
-	if err == nil {
-		r.t.Cleanup(func() { g.Close(context.Background()) })
-	}
-	return g, err
-}
-
-func (r *rig) guest(text string, settings ...setting) *runtime.Guest {
-	r.t.Helper()
-	g, err := r.start(text, runtime.Transform, settings...)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return g
-}
+func inBytes(d runtime.Dialect, _ *runtime.Source) { d.(*Script).Bytes = true }
 
 func TestAScriptFiltersAndMaps(t *testing.T) {
-	g := newRig(t).guest(`
+	g := newRig(t).Guest(`
 def filter(v): return v["price"] > 100
 def map(v): return {**v, "symbol": v["symbol"].lower()}
 `)
@@ -105,9 +43,9 @@ def map(v): return {**v, "symbol": v["symbol"].lower()}
 
 func TestNoneDropsAndFlatMapMultiplies(t *testing.T) {
 	r := newRig(t)
-	g := r.guest(`def map(v): return None if v is None or v == 0 else v + 1`)
+	g := r.Guest(`def map(v): return None if v is None or v == 0 else v + 1`)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("null", "1", "0")), "filtered", "2", "filtered")
-	g = r.guest(`
+	g = r.Guest(`
 def flat_map(v):
     for i in range(v["n"]):
         yield None if i == 2 else i`)
@@ -115,7 +53,7 @@ def flat_map(v):
 }
 
 func TestAFilterPassesTheOriginalBytes(t *testing.T) {
-	g, err := newRig(t).start("def filter(v):\n  v['changed'] = True\n  return v['keep']", runtime.Filter)
+	g, err := newRig(t).Start("def filter(v):\n  v['changed'] = True\n  return v['keep']", runtime.Filter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,13 +64,13 @@ func TestAFilterPassesTheOriginalBytes(t *testing.T) {
 func TestTombstonesPass(t *testing.T) {
 	b := guesttest.Batch("1", "2")
 	b.Records[0].Value = nil
-	guesttest.Check(t, guesttest.Outcome(t, newRig(t).guest(`map = lambda v: -v`), b), "null", "-2")
+	guesttest.Check(t, guesttest.Outcome(t, newRig(t).Guest(`map = lambda v: -v`), b), "null", "-2")
 }
 
 func TestTheRecordIsThereForThoseWhoAsk(t *testing.T) {
 	r := newRig(t)
 	for _, script := range []string{`def map(v, rec): return vars(rec)`, `def map(*all): return vars(all[1])`, `def map(v, rec=None): return vars(rec)`} {
-		guesttest.Check(t, guesttest.Outcome(t, r.guest(script), guesttest.Batch("1")),
+		guesttest.Check(t, guesttest.Outcome(t, r.Guest(script), guesttest.Batch("1")),
 			`{"key":"k0","headers":{"h":"x","n":null},"timestamp":1000,"topic":"t","partition":2,"offset":0}`)
 	}
 }
@@ -145,8 +83,8 @@ def init(config):
 
 def filter(v): return v >= least`
 	r := newRig(t)
-	guesttest.Check(t, guesttest.Outcome(t, r.guest(script, config(`{"least":5}`)), guesttest.Batch("4", "5")), "filtered", "5")
-	_, err := r.start(script, runtime.Filter)
+	guesttest.Check(t, guesttest.Outcome(t, r.Guest(script, scripttest.Config(`{"least":5}`)), guesttest.Batch("4", "5")), "filtered", "5")
+	_, err := r.Start(script, runtime.Filter)
 	if err == nil || !strings.Contains(err.Error(), "price.py:4:13: KeyError: 'least' (in init)") {
 		t.Errorf("without its setting: %v", err)
 	}
@@ -154,19 +92,19 @@ def filter(v): return v >= least`
 
 func TestBytesComeAsTheyAre(t *testing.T) {
 	r := newRig(t)
-	g := r.guest(`def map(v): return "empty" if v == b"" else v[::-1]`, inBytes)
+	g := r.Guest(`def map(v): return "empty" if v == b"" else v[::-1]`, inBytes)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("ab\xff\n", "", "xyz")), "\n\xffba", "empty", "zyx")
-	g = r.guest(`def flat_map(v): return [w + "é" for w in v.decode().split(" ")]`, inBytes)
+	g = r.Guest(`def flat_map(v): return [w + "é" for w in v.decode().split(" ")]`, inBytes)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("ä ö", "", "\xff")), "äé", "öé", "é",
 		"!error price.py:1:44: UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte (in flat_map)")
-	g = r.guest(`def map(v): return {}`, inBytes)
+	g = r.Guest(`def map(v): return {}`, inBytes)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("a")), "!error price.py: TypeError: with decode: bytes the result must be bytes or a str")
 }
 
 func TestAnErrorCostsItsRecordAndSaysWhere(t *testing.T) {
 	r := newRig(t)
-	r.write("lower.py", "# a neighbour\ndef lower(s):\n    return s.lower()\n")
-	g := r.guest(`
+	r.Write("lower.py", "# a neighbour\ndef lower(s):\n    return s.lower()\n")
+	g := r.Guest(`
 from lower import lower
 
 class Odd(Exception):
@@ -186,13 +124,13 @@ def map(v):
 		`!decode the value is not UTF-8, so it is not JSON`,
 		`!decode the value is not JSON: it goes wrong at byte 7`,
 		`{"symbol":"b"}`)
-	if r.traps != 0 {
-		t.Errorf("the instance was replaced %d times", r.traps)
+	if r.Traps != 0 {
+		t.Errorf("the instance was replaced %d times", r.Traps)
 	}
 }
 
 func TestAnswersThatAreNoneFailTheirRecord(t *testing.T) {
-	g := newRig(t).guest(`
+	g := newRig(t).Guest(`
 import sys
 def map(v):
     if v == 0: return {1}
@@ -212,7 +150,7 @@ def map(v):
 
 func TestWhatTheEngineCannotSurviveCostsItsRecord(t *testing.T) {
 	r := newRig(t)
-	g := r.guest(`
+	g := r.Guest(`
 import os
 def map(v):
     while v == "loop": pass
@@ -227,15 +165,15 @@ def map(v):
 		`"c"`, "!error price.py ended the engine, with code 3",
 		`"d"`, "!contract the engine writes a frame of the unknown kind 'X'",
 		"!contract the engine answers record 0: not at all", `"e"`)
-	if r.traps == 0 {
+	if r.Traps == 0 {
 		t.Error("no trap was told of")
 	}
 }
 
 func TestAScriptStartsAfreshAfterAnError(t *testing.T) {
 	r := newRig(t)
-	r.write("counter.py", "n = 0\n")
-	g := r.guest(`
+	r.Write("counter.py", "n = 0\n")
+	g := r.Guest(`
 import counter
 def map(v):
     if v == "raise": raise ValueError
@@ -255,7 +193,7 @@ def map(v):
 }
 
 func TestLargeBatchesAnswerInOrder(t *testing.T) {
-	g := newRig(t).guest(`def map(v, rec): return [v, rec.offset, "x" * (5000 if v % 7 == 0 else 1)]`)
+	g := newRig(t).Guest(`def map(v, rec): return [v, rec.offset, "x" * (5000 if v % 7 == 0 else 1)]`)
 	var values []string
 	for i := range 2000 {
 		values = append(values, fmt.Sprint(i))
@@ -287,14 +225,14 @@ func TestAStepMustSuitItsScript(t *testing.T) {
 		"import os; os.read(0, 1)":       "is it a Python?",
 		"x = 'x' * (1 << 28)":            "price.py is out of memory: the limit memory is 33554432 bytes",
 	} {
-		if _, err := r.start(script, runtime.Filter); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := r.Start(script, runtime.Filter); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want %q", script, err, want)
 		}
 	}
 }
 
 func TestAScriptReachesNothing(t *testing.T) {
-	g := newRig(t).guest(`
+	g := newRig(t).Guest(`
 import os, socket
 tries = {
     "file": lambda: open("/etc/passwd"),
@@ -314,41 +252,41 @@ def map(v): return str(tries[v]())`)
 
 func TestAScriptIsGivenTheFieldsThatItWants(t *testing.T) {
 	r := newRig(t)
-	g := r.guest("fields = ('price', 'id')\ndef map(v):\n    return {**v, 'twice': v['price'] * 2}")
+	g := r.Guest("fields = ('price', 'id')\ndef map(v):\n    return {**v, 'twice': v['price'] * 2}")
 	if got := strings.Join(g.Fields(), " "); got != "price id" {
 		t.Errorf("it wants %s", got)
 	}
 	b := guesttest.Batch(`{"x":[1,{"price":7}],"price":2}`, `{"id":"a"}`, `{"id":"b","price":3,"price":4}`, `null`)
 	guesttest.Check(t, guesttest.Outcome(t, g, b), `{"price":2,"twice":4}`, "!error price.py:3:27: KeyError: 'price' (in map)", `{"price":4,"id":"b","twice":8}`,
 		"!decode the value is JSON, but no object, so it has no fields")
-	if _, err := r.start("fields = 'price'\ndef filter(v):\n    return True", runtime.Filter); err == nil || !strings.Contains(err.Error(), "fields is no list of names") {
+	if _, err := r.Start("fields = 'price'\ndef filter(v):\n    return True", runtime.Filter); err == nil || !strings.Contains(err.Error(), "fields is no list of names") {
 		t.Errorf("a text as a list: %v", err)
 	}
-	if _, err := r.start("fields = ['a', 'a']\ndef filter(v):\n    return True", runtime.Filter); err == nil || !strings.Contains(err.Error(), "wanted twice") {
+	if _, err := r.Start("fields = ['a', 'a']\ndef filter(v):\n    return True", runtime.Filter); err == nil || !strings.Contains(err.Error(), "wanted twice") {
 		t.Errorf("a name twice: %v", err)
 	}
-	if _, err := r.start("fields = ['a']\ndef filter(v):\n    return True", runtime.Filter, inBytes); err == nil || !strings.Contains(err.Error(), "bytes") {
+	if _, err := r.Start("fields = ['a']\ndef filter(v):\n    return True", runtime.Filter, inBytes); err == nil || !strings.Contains(err.Error(), "bytes") {
 		t.Errorf("fields of bytes: %v", err)
 	}
 }
 
 func TestPrintGoesToTheLog(t *testing.T) {
 	r := newRig(t)
-	guesttest.Outcome(t, r.guest("import sys\ndef map(v):\n  print('seen', v, end=''); print('', v)\n  print('odd', file=sys.stderr)"), guesttest.Batch("1"))
+	guesttest.Outcome(t, r.Guest("import sys\ndef map(v):\n  print('seen', v, end=''); print('', v)\n  print('odd', file=sys.stderr)"), guesttest.Batch("1"))
 	for _, want := range []string{`level=INFO msg="seen 1 1" plugin=price step=step`, `level=WARN msg=odd plugin=price step=step`} {
-		if !strings.Contains(r.log.String(), want) {
-			t.Errorf("the log lacks %s: %s", want, r.log.String())
+		if !strings.Contains(r.Log.String(), want) {
+			t.Errorf("the log lacks %s: %s", want, r.Log.String())
 		}
 	}
 }
 
 func TestTheClockIsThatOfTheBatchAndNumbersAreExact(t *testing.T) {
 	r := newRig(t)
-	guesttest.Check(t, guesttest.Outcome(t, r.guest("import time, datetime\nmap = lambda v: [int(time.time()), datetime.datetime.now().isoformat()[:19]]"), guesttest.Batch("0")),
+	guesttest.Check(t, guesttest.Outcome(t, r.Guest("import time, datetime\nmap = lambda v: [int(time.time()), datetime.datetime.now().isoformat()[:19]]"), guesttest.Batch("0")),
 		`[1,"1970-01-01T00:00:01"]`)
-	guesttest.Check(t, guesttest.Outcome(t, r.guest("map = lambda v: v"), guesttest.Batch("12345678901234567890", "1.50")), "12345678901234567890", "1.5")
+	guesttest.Check(t, guesttest.Outcome(t, r.Guest("map = lambda v: v"), guesttest.Batch("12345678901234567890", "1.50")), "12345678901234567890", "1.5")
 	random := "import random\nmap = lambda v: random.random()"
-	if first, second := guesttest.Outcome(t, r.guest(random), guesttest.Batch("1", "2")), guesttest.Outcome(t, r.guest(random), guesttest.Batch("1", "2")); first != second {
+	if first, second := guesttest.Outcome(t, r.Guest(random), guesttest.Batch("1", "2")), guesttest.Outcome(t, r.Guest(random), guesttest.Batch("1", "2")); first != second {
 		t.Errorf("chance is %s, then %s", first, second)
 	}
 }
@@ -366,51 +304,51 @@ func TestOnlyTheEngineThatIsNamedRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.engine = b
-	if _, err := r.start("map = lambda v: v", runtime.Transform); err == nil || !strings.Contains(err.Error(), "which exports _start") {
+	r.Engine = b
+	if _, err := r.Start("map = lambda v: v", runtime.Transform); err == nil || !strings.Contains(err.Error(), "which exports _start") {
 		t.Errorf("a module that is no engine: %v", err)
 	}
 }
 
 func TestTheDigestIsThatOfTheSource(t *testing.T) {
-	r := &rig{t: t, dir: t.TempDir()}
+	r := &scripttest.Rig{TB: t, Dir: t.TempDir()}
 	read := func() *Script {
 		t.Helper()
-		s, err := Read(filepath.Join(r.dir, "price.py"))
+		s, err := Read(filepath.Join(r.Dir, "price.py"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
 	text := "import json, price\nmap = lambda v: v\n"
-	r.write("price.py", text)
+	r.Write("price.py", text)
 	if got := read().Digest(); got != fmt.Sprintf("%x", sha256.Sum256([]byte(text))) {
 		t.Errorf("one file: %s", got)
 	}
-	r.write("a.py", "from b import x\n")
-	r.write("b.py", "x = 1\n")
-	r.write("unused.py", "x = 1\n")
-	r.write("price.py", "def f():\n    import os.path as p, a as b; return p\n")
+	r.Write("a.py", "from b import x\n")
+	r.Write("b.py", "x = 1\n")
+	r.Write("unused.py", "x = 1\n")
+	r.Write("price.py", "def f():\n    import os.path as p, a as b; return p\n")
 	s := read()
 	if len(s.files) != 3 {
 		t.Errorf("read %d files", len(s.files))
 	}
-	r.write("b.py", "x = 2\n")
+	r.Write("b.py", "x = 2\n")
 	if read().Digest() == s.Digest() {
 		t.Error("a changed neighbour leaves the digest as it is")
 	}
 }
 
 func TestAScriptIsReadFromItsFolderAlone(t *testing.T) {
-	r := &rig{t: t, dir: filepath.Join(t.TempDir(), "scripts")}
-	if err := os.Mkdir(r.dir, 0o700); err != nil {
+	r := &scripttest.Rig{TB: t, Dir: filepath.Join(t.TempDir(), "scripts")}
+	if err := os.Mkdir(r.Dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	outside := filepath.Join(filepath.Dir(r.dir), "outside.py")
+	outside := filepath.Join(filepath.Dir(r.Dir), "outside.py")
 	if err := os.WriteFile(outside, []byte("x = 1"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(outside, filepath.Join(r.dir, "link.py")); err != nil {
+	if err := os.Symlink(outside, filepath.Join(r.Dir, "link.py")); err != nil {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{
@@ -418,11 +356,11 @@ func TestAScriptIsReadFromItsFolderAlone(t *testing.T) {
 		"x = '" + strings.Repeat("x", 4<<20): "over the limit of 4194304 bytes",
 		"\xff":                               "not UTF-8",
 	} {
-		if _, err := Read(r.write("price.py", text)); !errors.Is(err, script.ErrSource) || !strings.Contains(err.Error(), want) {
+		if _, err := Read(r.Write("price.py", text)); !errors.Is(err, script.ErrSource) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: error is %v, want %q", text, err, want)
 		}
 	}
-	if _, err := Read(r.write("price.ts", "")); err == nil || !strings.Contains(err.Error(), "price.ts is no .py file") {
+	if _, err := Read(r.Write("price.ts", "")); err == nil || !strings.Contains(err.Error(), "price.ts is no .py file") {
 		t.Errorf("a file of another language: %v", err)
 	}
 }
