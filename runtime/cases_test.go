@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/streamproc/streamproc/internal/hostile"
 	"github.com/streamproc/streamproc/runtime/meter"
@@ -162,5 +163,25 @@ func TestTextOfAGuestIsOnePrintableLine(t *testing.T) {
 		if got := escape([]byte(in), 50); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}
+	}
+}
+
+// TestLinesThatComeAgainAreLinesToo has a plugin log the last line that was let pass again and again, with others in between.
+func TestLinesThatComeAgainAreLinesToo(t *testing.T) {
+	var out bytes.Buffer
+	rt := newRuntime(t, Options{Logger: slog.New(slog.NewJSONHandler(&out, nil))})
+	const most, calls = 10, 500
+	p, err := rt.Load(t.Context(), Source{Name: "p", Bytes: hostile.Measure(0), Limits: Limits{LogLines: most}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := startGuest(t, p, Transform, Events{})
+	began := time.Now()
+	for range calls {
+		process(t, g, batch("l")) // A to ^, of which J is the tenth
+	}
+	seconds := int(time.Since(began)/time.Second) + 2
+	if lines := bytes.Count(out.Bytes(), []byte("\n")); lines > seconds*(most+2) { // one more says how many there were, and one how often
+		t.Errorf("%d lines were logged in less than %d s, the limit is %d a second", lines, seconds, most)
 	}
 }

@@ -83,13 +83,18 @@ func (g *Guest) write(level slog.Level, text string, more ...any) {
 	}
 }
 
-// logRepeats says how often the last line came again.
+// logRepeats says how often the last line came again, which is a line too.
 func (g *Guest) logRepeats() {
-	if l := &g.lines; l.repeats > 0 {
-		n := l.repeats
-		l.repeats = 0
-		g.write(l.level, l.last, "repeated", n)
+	l := &g.lines
+	n := l.repeats
+	if l.repeats = 0; n == 0 {
+		return
 	}
+	if l.count++; l.count > g.plugin.limits.LogLines {
+		l.suppressed += n
+		return
+	}
+	g.write(l.level, l.last, "repeated", n)
 }
 
 // print logs what a guest writes to stdout or stderr, line by line.
