@@ -90,8 +90,8 @@ func (g *Guest) readOutput(b *stream.Batch, at, i int, out *abi.Output, data *ab
 	if p.Output > 0 {
 		r.Sink = g.plugin.outputs[p.Output-1].Sink
 	}
-	if p.HeaderCount > outputHeaders {
-		g.overLimit(res, g.cause(stream.ReasonOutput, fmt.Sprintf("an output of %d headers is over the limit of %d", p.HeaderCount, outputHeaders)))
+	if p.HeaderCount > OutputHeaders {
+		g.overLimit(res, g.cause(stream.ReasonOutput, fmt.Sprintf("an output of %d headers is over the limit of %d", p.HeaderCount, OutputHeaders)))
 		return nil
 	}
 	if !p.InheritHdrs {

@@ -50,8 +50,10 @@ const (
 	logLineBytes       = 4 << 10
 	logCallBytes       = 64 << 10
 	reasonBytes        = 1 << 10 // text of sp1.error for one record
-	outputHeaders      = 64      // record headers of one output
 )
+
+// OutputHeaders is how many headers one output may have.
+const OutputHeaders = 64
 
 var errLarge = errors.New("the large structure is for modules whose sha256 is given: name it, or leave structure out")
 

@@ -63,8 +63,8 @@ func (c *Call) Emit(i int, r *stream.Record) {
 
 // overOutputs says which limit one more output of a record, which has n, is over, or nil.
 func (g *Guest) overOutputs(n int, r *stream.Record) *stream.Cause {
-	if len(r.Headers) > outputHeaders {
-		return g.cause(stream.ReasonOutput, fmt.Sprintf("an output of %d headers is over the limit of %d", len(r.Headers), outputHeaders))
+	if len(r.Headers) > OutputHeaders {
+		return g.cause(stream.ReasonOutput, fmt.Sprintf("an output of %d headers is over the limit of %d", len(r.Headers), OutputHeaders))
 	}
 	if bytes, _ := size(r); bytes > g.plugin.limits.OutputBytes {
 		return g.overOutput(bytes)

@@ -199,6 +199,9 @@ func (s *session) setMeta(memory api.Memory, p []uint64) {
 	if !setMetadata(&s.record, name, value) {
 		runtime.Stop(stream.ReasonContract, fmt.Sprintf("the module sets the metadata %q, which says where the record is from", name))
 	}
+	if n := len(s.record.Headers); n > runtime.OutputHeaders { // it could not come out, and each more would cost more than the one before
+		runtime.Stop(stream.ReasonOutput, fmt.Sprintf("an output of %d headers is over the limit of %d", n, runtime.OutputHeaders))
+	}
 	s.changed = true
 }
 

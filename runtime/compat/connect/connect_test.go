@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	goruntime "runtime"
 	"strings"
 	"testing"
 
@@ -180,4 +181,43 @@ func BenchmarkIdentity(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
+}
+
+// TestHeadersWithoutEndCostTheirRecord has a module set a header more, again and again, for a record that begins with x. Each costs a
+// copy of those before it.
+func TestHeadersWithoutEndCostTheirRecord(t *testing.T) {
+	var m hostile.Module
+	value := m.Import(module, "v0_msg_as_bytes", ":I")
+	set := m.Import(module, "v0_msg_set_meta", "iiii:")
+	m.Memory(1, -1)
+	m.Export("allocate", m.Func("i:i", 0, hostile.Const(1024)))
+	more := hostile.Code(hostile.Const(2048), hostile.Get(0), hostile.I32Store, 2, 0, hostile.Const(2048), hostile.Const(4), hostile.Const(0), hostile.Const(0),
+		hostile.Call, hostile.U(uint64(set)), hostile.Get(0), hostile.Const(1), hostile.I32Add, hostile.LocalSet, hostile.U(0))
+	m.Export("process", m.Func(":", 1, hostile.Code(hostile.Call, hostile.U(uint64(value)), hostile.Drop, hostile.Const(1024), hostile.Load8U, 0, 0, hostile.Const('x'), hostile.I32Eq,
+		hostile.If, hostile.Empty, hostile.Loop, hostile.Empty, more, hostile.Br, 0, hostile.End, hostile.End)))
+	g, err := startBytes(t, m.Bytes(), runtime.Transform, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values []string
+	for range 20 {
+		values = append(values, "a", "b")
+	}
+	values[20] = "x"
+	b := batchOf(values...)
+	var before, after goruntime.MemStats
+	goruntime.ReadMemStats(&before)
+	if err := g.Process(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	goruntime.ReadMemStats(&after)
+	for i := range b.Records {
+		r := &b.Records[i]
+		if c := r.Cause; (c != nil) != (i == 20) || c != nil && c.Message != "an output of 65 headers is over the limit of 64" {
+			t.Errorf("record %d came to %v, %+v", i, r.Fate, c)
+		}
+	}
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 50<<20 {
+		t.Errorf("%d MiB were allocated for one record", grown>>20)
+	}
 }

@@ -117,6 +117,10 @@ func (s *session) emit(memory api.Memory, p []uint64, sink stream.Sink) int32 {
 		outOfRange("a write")
 	}
 	r := *s.call.Record(s.at)
+	if n := payloadHeaders(view); n > runtime.OutputHeaders { // which would take more room here than there
+		s.call.Fail(s.at, stream.ReasonOutput, fmt.Sprintf("an output of %d headers is over the limit of %d", n, runtime.OutputHeaders))
+		return int32(len(view))
+	}
 	if !readPayload(&r, s.call.Copy(view)) {
 		return invalidBuffer
 	}
@@ -187,6 +191,18 @@ func takeText(b []byte) (text, rest []byte, ok bool) {
 	}
 	end := size + int(n)
 	return b[size:end:end], b[end:], true
+}
+
+// payloadHeaders is how many headers a payload announces, or 0 if it is none.
+func payloadHeaders(b []byte) int64 {
+	ok := true
+	for range 2 {
+		if _, b, ok = takeText(b); !ok {
+			return 0
+		}
+	}
+	n, _ := binary.Varint(b)
+	return n
 }
 
 // readPayload sets key, value and headers of r to what b says. They share its memory.
