@@ -95,7 +95,7 @@ func (g *Guest) readOutput(b *stream.Batch, at, i int, out *abi.Output, data *ab
 		return nil
 	}
 	if !p.InheritHdrs {
-		if err := readHeaders(&r, i, out, data, p.HeaderCount); err != nil {
+		if err := g.readHeaders(&r, i, out, data, p.HeaderCount); err != nil {
 			return err
 		}
 	}
@@ -119,10 +119,17 @@ func (g *Guest) overLimit(res *result, c *stream.Cause) {
 	*res = result{verdict: abi.Fail, cause: c}
 }
 
-func readHeaders(r *stream.Record, i int, out *abi.Output, data *abi.Detached, n int) error {
+// readHeaders copies the names, each by itself: many may be the same bytes of the guest's, so that they are counted before.
+func (g *Guest) readHeaders(r *stream.Record, i int, out *abi.Output, data *abi.Detached, n int) error {
 	r.Headers = nil
 	if n == 0 {
 		return nil
+	}
+	if err := out.Entries(i, data, func(key, _ []byte) { g.names += len(key) }); err != nil {
+		return err
+	}
+	if g.names > callNameBytes {
+		return fmt.Errorf("the names of the headers of its outputs take more than %d bytes", callNameBytes)
 	}
 	r.Headers = make([]stream.Header, 0, n)
 	return out.Entries(i, data, func(key, value []byte) {

@@ -185,3 +185,20 @@ func TestLinesThatComeAgainAreLinesToo(t *testing.T) {
 		t.Errorf("%d lines were logged in less than %d s, the limit is %d a second", lines, seconds, most)
 	}
 }
+
+// TestNamesOfHeadersAreCountedBeforeTheyAreCopied has outputs whose names are all the same bytes of the plugin's.
+func TestNamesOfHeadersAreCountedBeforeTheyAreCopied(t *testing.T) {
+	g := startGuest(t, load(t, Source{Name: "p", Bytes: hostile.Names()}), Transform, Events{})
+	process(t, g, batch("a"))
+	b := batch("x")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	process(t, g, b)
+	runtime.ReadMemStats(&after)
+	if c := b.Records[0].Cause; c == nil || !strings.Contains(c.Message, "the names of the headers of its outputs take more than 4194304 bytes") {
+		t.Errorf("it came to %s, %+v", fates(b), c)
+	}
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 50<<20 {
+		t.Errorf("%d MiB were allocated for one record", grown>>20)
+	}
+}

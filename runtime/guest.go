@@ -41,6 +41,7 @@ type Guest struct {
 	seed                 uint64
 	hostCalls, wasiCalls int
 	random, logged       int
+	names                int // bytes of the names of headers
 	reasons              map[int32]string
 	words                []string // first lines written to file 2
 	kv                   lookups
@@ -203,7 +204,7 @@ func (g *Guest) end(ctx context.Context) error {
 // begin resets the budgets before a call for n records.
 func (g *Guest) begin(n int) {
 	g.calling = n
-	g.hostCalls, g.wasiCalls, g.random, g.logged = 0, 0, 0, 0
+	g.hostCalls, g.wasiCalls, g.random, g.logged, g.names = 0, 0, 0, 0, 0
 	g.kv.gets = 0
 	clear(g.reasons)
 }

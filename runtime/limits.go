@@ -50,6 +50,7 @@ const (
 	logLineBytes       = 4 << 10
 	logCallBytes       = 64 << 10
 	reasonBytes        = 1 << 10 // text of sp1.error for one record
+	callNameBytes      = 4 << 20 // names of headers of all outputs of one call
 )
 
 // OutputHeaders is how many headers one output may have.
