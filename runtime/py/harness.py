@@ -218,12 +218,6 @@ def answer(value, record, outputs):
 
 
 def values(text, lengths):
-    names = functions["fields"]
-    if names is not None:  # a list: see writeFields in package script
-        form, *all = loads(text)
-        if form == 0:
-            return all
-        return [dict(zip(names, all[i : i + len(names)])) for i in range(0, len(all), len(names))]
     if not as_bytes:
         return text.decode().split("\n")
     at, all = 0, []
@@ -239,7 +233,7 @@ def process(text, lengths, records):
     records = loads(records) if records else None
     for i, value in enumerate(values(text, lengths)):
         cursor[0] = i
-        if not as_bytes and functions["fields"] is None:
+        if not as_bytes:
             try:
                 value = decode(value)
             except (ValueError, RecursionError):

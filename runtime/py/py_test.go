@@ -256,9 +256,9 @@ func TestAScriptIsGivenTheFieldsThatItWants(t *testing.T) {
 	if got := strings.Join(g.Fields(), " "); got != "price id" {
 		t.Errorf("it wants %s", got)
 	}
-	b := guesttest.Batch(`{"x":[1,{"price":7}],"price":2}`, `{"id":"a"}`, `{"id":"b","price":3,"price":4}`, `null`)
+	b := guesttest.Batch(`{"x":[1,{"price":7}],"price":2}`, `{"id":"a"}`, `{"id":"b","price":3,"price":4}`, `null`, `{"price":`+strings.Repeat("1", 5000)+`}`)
 	guesttest.Check(t, guesttest.Outcome(t, g, b), `{"price":2,"twice":4}`, "!error price.py:3:27: KeyError: 'price' (in map)", `{"price":4,"id":"b","twice":8}`,
-		"!decode the value is JSON, but no object, so it has no fields")
+		"!decode the value is JSON, but no object, so it has no fields", "!decode the value is not JSON that the engine can read")
 	if _, err := r.Start("fields = 'price'\ndef filter(v):\n    return True", runtime.Filter); err == nil || !strings.Contains(err.Error(), "fields is no list of names") {
 		t.Errorf("a text as a list: %v", err)
 	}

@@ -85,7 +85,7 @@ func (s *Script) Open(h *runtime.Host) (runtime.Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the script for its engine: %w", err)
 	}
-	return &session{script: s, host: h, first: start, input: script.Input{Listed: true}}, nil
+	return &session{script: s, host: h, first: start}, nil
 }
 
 // Engine reads an engine, and holds it against the digest that the user has named; "" is any, for trying things out.
