@@ -1,0 +1,7 @@
+//go:build unix && !linux
+
+package runtime
+
+func wantLargePages([]byte) {}
+
+func touch([]byte) {}
