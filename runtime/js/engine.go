@@ -28,9 +28,15 @@ type handle uint32
 // engine calls the exports of one instance of Engine. All values it hands out are owned by the caller, who frees them.
 type engine struct {
 	module    api.Module
-	functions map[string]api.Function
+	functions map[string]*function
 	stack     [4]uint64
 	scratch   uint32 // 16 bytes for arguments and results
+}
+
+// function is one export. While it runs it cannot be called again: it has one stack, with what waits on it.
+type function struct {
+	api.Function
+	runs bool
 }
 
 // exports are the functions of the engine that we call.
@@ -42,24 +48,35 @@ var exports = []string{
 }
 
 func newEngine(m api.Module) (*engine, error) {
-	e := &engine{module: m, functions: make(map[string]api.Function, len(exports))}
+	e := &engine{module: m, functions: make(map[string]*function, len(exports))}
 	for _, name := range exports {
-		if e.functions[name] = m.ExportedFunction(name); e.functions[name] == nil {
+		f := m.ExportedFunction(name)
+		if f == nil {
 			return nil, fmt.Errorf("the module is no engine for scripts: it has no %s", name)
 		}
+		e.functions[name] = &function{Function: f}
 	}
 	return e, nil
 }
 
 // call calls an export of at most four parameters. It may be called again from a host function, for another export.
 func (e *engine) call(ctx context.Context, name string, args ...uint64) (uint64, error) {
+	f := e.functions[name]
+	if f.runs {
+		return 0, errWithin
+	}
 	stack := e.stack
 	copy(stack[:], args)
-	if err := e.functions[name].CallWithStack(ctx, stack[:]); err != nil {
+	f.runs = true
+	err := f.CallWithStack(ctx, stack[:])
+	f.runs = false
+	if err != nil {
 		return 0, err
 	}
 	return stack[0], nil
 }
+
+var errWithin = errors.New("a value that is made into text writes to the log")
 
 var errMemory = errors.New("the engine has no memory left")
 

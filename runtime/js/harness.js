@@ -9,7 +9,7 @@
   const show = v => typeof v === "string" ? v : v instanceof Error ? String(v) : stringify(v) ?? String(v);
   globalThis.console = {};
   for (const [level, names] of [[0, ["debug", "trace"]], [1, ["log", "info"]], [2, ["warn"]], [3, ["error"]]])
-    for (const name of names) console[name] = (...args) => hostLog(level, args.map(show).join(" "));
+    for (const name of names) console[name] = (...args) => hostLog(level, `${args.map(show).join(" ")}`); // a string, whatever join is by now
 
   globalThis.TextEncoder = class TextEncoder {
     encode(text = "") { return Uint8Array_.from(unescape(encodeURIComponent(text)), c => c.charCodeAt(0)); }
