@@ -159,7 +159,7 @@ func TestTheLargeStructureWantsADigest(t *testing.T) {
 
 func TestLimitsOutOfRangeAreNamed(t *testing.T) {
 	for want, l := range map[string]Limits{
-		"memory of 1073741824": {MemoryBytes: 1 << 30}, "fuel of 100000001": {Fuel: 100_000_001}, "depth of 10001": {Depth: 10_001}, "outputs of -1": {Outputs: -1},
+		"memory of 1073741824": {MemoryBytes: 1 << 30}, "fuel of 200000001": {Fuel: 200_000_001}, "depth of 10001": {Depth: 10_001}, "outputs of -1": {Outputs: -1},
 	} {
 		_, err := newRuntime(t, Options{}).Load(t.Context(), Source{Name: "p", Bytes: wasmOf(t, "cursor"), Limits: l})
 		if err == nil || !strings.Contains(err.Error(), "the limit "+want) {

@@ -72,7 +72,7 @@ var (
 // What the host does for a guest is paid for by the guest.
 const (
 	costHostCall    = 64
-	costBytesShift  = 4      // one unit for 16 bytes
+	costBytesShift  = 2      // one unit for 4 bytes, as for the copies of the guest's own
 	costRandomShift = 0      // each byte is made one by one
 	costUnwind      = 50_000 // a panic of Go, and a trace of the guest's calls
 )

@@ -13,7 +13,7 @@ type Limits struct {
 	MemoryBytes int64 // linear memory of one instance; default 32 MiB, at most 512 MiB; rounded up to 64 KiB
 	OutputBytes int64 // value, key and headers that one input may become; default 4 MiB
 	Outputs     int   // outputs of one input; default 1,000
-	Fuel        int64 // units for one record, about one for each simple instruction; default 10 M, at most 100 M, for a script 200 M and 400 M
+	Fuel        int64 // units for one record, about one for each simple instruction; default 10 M, at most 200 M, for a script 300 M and 600 M
 	Depth       int   // calls within calls, where they may recurse; default 1,000, at most 10,000
 	LogLines    int   // lines a second of one instance; default 100
 	Traps       int   // records in a row that trap before the plugin is held to be broken; default 100
@@ -27,7 +27,7 @@ const (
 	defaultOutputBytes = 4 << 20
 	defaultOutputs     = 1000
 	defaultFuel        = 10_000_000
-	maxFuel            = 100_000_000
+	maxFuel            = 200_000_000
 	defaultDepth       = 1000
 	maxDepth           = 10_000
 	defaultLogLines    = 100

@@ -97,9 +97,11 @@ func (g *Guest) logRepeats() {
 	g.write(l.level, l.last, "repeated", n)
 }
 
-// print logs what a guest writes to stdout or stderr, line by line.
+// print logs what a guest writes to stdout or stderr, line by line, and each has its price.
 func (g *Guest) print(fd uint32, b []byte) {
 	for line := range bytes.Lines(b) {
+		g.charge(min(len(line), logLineBytes), 0)
+		g.afford()
 		if line = bytes.TrimRight(line, "\r\n"); len(line) > 0 {
 			g.log(fd, line) // stdout is 1, info; stderr is 2, warning
 		}

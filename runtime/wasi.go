@@ -137,7 +137,7 @@ func stored(ok bool) uint64 {
 }
 
 // eachBuffer visits the buffers of a scattered read or write, until visit says that it is enough.
-func eachBuffer(m api.Module, stack []uint64, visit func(b []byte) bool) bool {
+func (g *Guest) eachBuffer(m api.Module, stack []uint64, visit func(b []byte) bool) bool {
 	n := int64(u32(stack[2]))
 	if n > 1024 {
 		return false
@@ -146,6 +146,7 @@ func eachBuffer(m api.Module, stack []uint64, visit func(b []byte) bool) bool {
 	if !ok {
 		return false
 	}
+	g.charge(len(vecs), costBytesShift)
 	for ; len(vecs) > 0; vecs = vecs[8:] {
 		b, ok := m.Memory().Read(binary.LittleEndian.Uint32(vecs), binary.LittleEndian.Uint32(vecs[4:]))
 		if !ok {
@@ -164,7 +165,7 @@ func wasiWrite(g *Guest, m api.Module, stack []uint64) uint64 {
 		return wasiBadFile
 	}
 	written := uint32(0)
-	if !eachBuffer(m, stack, func(b []byte) bool {
+	if !g.eachBuffer(m, stack, func(b []byte) bool {
 		g.charge(len(b), costBytesShift)
 		g.afford()
 		written += uint32(len(b))
@@ -180,7 +181,7 @@ func wasiWrite(g *Guest, m api.Module, stack []uint64) uint64 {
 func wasiRead(g *Guest, m api.Module, stack []uint64) uint64 {
 	read := uint32(0)
 	if s, ok := g.session.(Stdio); ok && u32(stack[0]) == 0 {
-		if !eachBuffer(m, stack, func(b []byte) bool {
+		if !g.eachBuffer(m, stack, func(b []byte) bool {
 			if len(b) == 0 {
 				return true
 			}
@@ -228,7 +229,7 @@ func wasiRandom(g *Guest, m api.Module, stack []uint64) uint64 {
 }
 
 // wasiPoll answers that every subscription has happened.
-func wasiPoll(_ *Guest, m api.Module, stack []uint64) uint64 {
+func wasiPoll(g *Guest, m api.Module, stack []uint64) uint64 {
 	n := int64(u32(stack[2]))
 	if n > 1024 {
 		return wasiFault
@@ -238,6 +239,7 @@ func wasiPoll(_ *Guest, m api.Module, stack []uint64) uint64 {
 	if !ok1 || !ok2 {
 		return wasiFault
 	}
+	g.charge(len(in)+len(out), costBytesShift)
 	for i := range int(n) {
 		sub, event := in[i*48:][:48], out[i*32:][:32]
 		user, kind := binary.LittleEndian.Uint64(sub), sub[8]

@@ -38,9 +38,12 @@ const (
 	I32LtU       = 0x49
 	I32Add       = 0x6a
 	I32Sub       = 0x6b
+	I32Mul       = 0x6c
 	I32DivS      = 0x6d
+	I32And       = 0x71
 	I64Add       = 0x7c
 	I64DivU      = 0x80
+	RefFunc      = 0xd2
 	Empty        = 0x40 // the type of a block without results
 	I32          = 0x7f
 	I64          = 0x7e

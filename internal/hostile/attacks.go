@@ -89,6 +89,11 @@ func endless() []Attack {
 		m.Elements(a, b)
 		return Code(Call, U(uint64(a)), Const(1))
 	}
+	// A list of 65,536 places through 30 MiB, in an order that leads to another page each time, and a walk along it.
+	walk := code(
+		Loop, Empty, Get(2), Const(480), I32Mul, Get(2), Const(5), I32Mul, Const(12_345), I32Add, Const(0xffff), I32And, LocalTee, 2,
+		Const(480), I32Mul, I32Store, 2, 0, Get(2), BrIf, 0, End,
+		Loop, Empty, Get(2), Repeat(200, Code(I32Load, 2, 0)), LocalSet, 2, Br, 0, End, Const(1))
 	const fuel, depth = "limit fuel of 10000000 units", "limit depth of 1000"
 	return []Attack{
 		{"loop", plugin(1, code(Loop, Empty, Br, 0, End, Const(1))), "fuel", fuel},
@@ -99,6 +104,8 @@ func endless() []Attack {
 		{"2^33 calls around a loop that an arm leaves out", plugin(1, treeAround(Const(1), If, Empty, Br, 1, Else, End)), "fuel", fuel},
 		{"2^33 calls around a loop that a branch leaves out", plugin(1, treeAround(Const(1), BrIf, 0)), "fuel", fuel},
 		{"2^33 calls through the table", plugin(1, treeThroughTable), "fuel", fuel},
+		{"addresses of a function", plugin(1, code(Loop, Empty, Repeat(100, Code(RefFunc, 0, Drop)), Br, 0, End, Const(1))), "fuel", fuel},
+		{"loads from where the last one led", plugin(480, walk), "fuel", fuel},
 		{"recursion", plugin(1, recursion(0)), "depth", depth},
 		{"recursion with large frames", plugin(1, recursion(9_000)), "depth", depth},
 		{"recursion with a wide stack", plugin(1, wide), "depth", depth},
@@ -186,8 +193,20 @@ func calls() []Attack {
 		return Code(Const(0), LocalSet, 2, Loop, Empty, Get(2), Const(16<<20), I32Store, 2, 4, Get(2), Const(8), I32Add, LocalTee, 2,
 			Const(8_000), I32LtU, BrIf, 0, End, Const(1), Const(0), Const(1_000), Const(16_384), Call, U(uint64(f)), Drop, Const(1))
 	}
+	// 16 MiB full of one character, written again and again.
+	full := func(c int64) func(*Module) []byte {
+		return func(m *Module) []byte {
+			f := m.Import(wasi, "fd_write", "iiii:i")
+			return Code(Const(64), Const(c), Const(16<<20), 0xfc, 11, 0, Const(0), Const(64), I32Store, 2, 0, Const(0), Const(16<<20), I32Store, 2, 4,
+				Loop, Empty, Const(2), Const(0), Const(1), Const(16), Call, U(uint64(f)), Drop, Br, 0, End, Const(1))
+		}
+	}
+	const fuel = "limit fuel of 10000000 units"
 	return []Attack{
-		{"write of 16 GB", plugin(257, all), "fuel", "limit fuel of 10000000 units"},
+		{"empty lines without end", plugin(257, full('\n')), "fuel", fuel},
+		{"one line without end", plugin(257, full('a')), "fuel", fuel},
+		{"polls without end", plugin(2, again(-1, wasi, "poll_oneoff", "iiii:i", Code(Const(0), Const(65_536), Const(1_024), Const(128_000)))), "fuel", fuel},
+		{"write of 16 GB", plugin(257, all), "fuel", fuel},
 		{"log of a range beyond memory", plugin(1, host("sp1", "log", "iii:", 1, -1, -1)), "", ""},
 		{"error of a range that wraps", plugin(1, host("sp1", "error", "iii:", -1, 65_000, -1)), "", ""},
 		{"error for a record that is none", plugin(1, host("sp1", "error", "iii:", 1_000_000, 0, 1)), "", ""},

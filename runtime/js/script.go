@@ -58,8 +58,8 @@ func (s *Script) Functions() []runtime.HostFunction {
 }
 
 // Defaults implements runtime.Frugal: code that branches at every step, as an interpreter does, is charged well above what
-// it does, so that 200 M units are 8 to 30 ms; filling memory is charged by what it costs, 200 ms at most. The engine limits its stack by itself.
-func (s *Script) Defaults() runtime.Limits { return runtime.Limits{Fuel: 200_000_000, Depth: 10_000} }
+// it does, so that 300 M units are 3 to 30 ms; filling memory is charged by what it costs, 100 ms at most. The engine limits its stack by itself.
+func (s *Script) Defaults() runtime.Limits { return runtime.Limits{Fuel: 300_000_000, Depth: 10_000} }
 
 // Open implements runtime.Dialect.
 func (s *Script) Open(h *runtime.Host) (runtime.Session, error) {

@@ -20,8 +20,8 @@ const (
 	marginBytes = 4 << 20   // of the module's memory, for what is not the script's: the engine, and the batch as text
 	warmBytes   = 1 << 20   // taken and given back before the snapshot, so that most batches do not make memory grow
 	// The engine asks whether to go on once in 10,000 turns of a loop or calls. It is stopped while this much fuel is
-	// left. It may spend more before it asks again, 3.4 M in a loop of nothing: then it is stopped by the meter, and is told the same.
-	reserveFuel = 2_000_000
+	// left. It may spend more before it asks again, some 6 M in a loop of nothing: then it is stopped by the meter, and is told the same.
+	reserveFuel = 3_000_000
 )
 
 // session is one engine with one script in it.

@@ -44,7 +44,7 @@ func (c change) byLength() bool { return c >= payBytes && c <= payTable }
 
 // foldCost is how much code that may be skipped is paid for with what stands before it: as much again as it costs to pay,
 // or a few times that.
-const foldCost = 250
+const foldCost = 400
 
 // frame is a block, loop, if or function that is open.
 type frame struct {

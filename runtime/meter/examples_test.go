@@ -68,12 +68,17 @@ func startBare(t testing.TB, e wazero.Runtime, wasm []byte) *bare {
 	return b
 }
 
+const plenty = 1 << 50
+
 func (b *bare) refill() {
 	if g, ok := b.module.ExportedGlobal(FuelExport).(api.MutableGlobal); ok {
-		g.Set(1 << 50)
+		g.Set(plenty)
 		b.module.ExportedGlobal(DepthExport).(api.MutableGlobal).Set(10_000)
 	}
 }
+
+// spent is the fuel since the refill, of a metered module.
+func (b *bare) spent() uint64 { return plenty - b.module.ExportedGlobal(FuelExport).Get() }
 
 func (b *bare) arena(t testing.TB, n int) (view []byte, ptr uint64) {
 	r, err := b.alloc.Call(t.Context(), uint64(n))

@@ -5,7 +5,8 @@ package meter
 // has an end. It goes uncounted as long as it is light; from there on its functions count. So between two that count
 // there is at most such a chain, and the whole stack is at most 1+chainWeight times the depth that was given.
 //
-// Imported functions are leaves: the host does not call back. A Dialect whose host functions do so calls its own engine.
+// Imported functions are leaves: the host does not call back. A Dialect whose host functions do so, as those of scripts and of
+// Redpanda Connect, sees to it that it goes one level deep: that call has a stack of its own, and spends what is left.
 
 // slotsPerWeight is how many values of a call's frame weigh 1. A depth of 1,000 is then at most 2.2 MiB of stack.
 const slotsPerWeight = 16

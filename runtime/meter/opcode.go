@@ -68,6 +68,8 @@ const (
 	opI32ShrU      = 0x76
 	opI64Sub       = 0x7d
 	opI64Mul       = 0x7e
+	opF32Mul       = 0x94
+	opF64Mul       = 0xa2
 	opI64Extend    = 0xad
 	opRefNull      = 0xd0
 	opRefFunc      = 0xd2
@@ -82,17 +84,27 @@ const (
 	miscTableGrow  = 15
 	miscTableFill  = 17
 	simdConst      = 12
+	simdF32Mul     = 230
+	simdF64Mul     = 242
 
 	emptyBlock = 0x40
 )
 
-// Prices, in units of fuel: a unit is about a simple instruction, and a nanosecond at most.
+// Prices, in units of fuel. A unit is about a simple instruction, and a nanosecond at most where an attacker has it do what
+// takes longest, but for loads, which would have to cost more than real code could pay; code that was written for something is thirty times
+// as fast.
 const (
 	costSimple = 1
+	costStore  = 2
 	costCall   = 4
+	costFloat  = 4 // a product: of numbers below the normal ones it takes long on some processors
+	costVector = 4 // what the engine makes of many instructions
 	costDivide = 8
-	costBulk   = 16 // and one for each 16 bytes or each table entry
-	costGrow   = 64 // and as much as writing the pages
+	costLoad   = 16  // from where the last one led, each out of the reach of the processor's caches
+	costBulk   = 16  // and one for each 4 bytes or each table entry
+	costFill   = 32  // likewise: the engine copies what it has filled, twice as much at each turn
+	costGrow   = 128 // and one for each 16 bytes, which the system has to come by; or for each table entry
+	costRef    = 128 // the engine is asked, in Go
 )
 
 // names of what opcodes belong to that WebAssembly 2.0 does not have.
@@ -141,10 +153,10 @@ func plainTable() []instruction {
 	one(opLocalTee, local, 1, 1, costSimple)
 	one(opGlobalGet, global, 0, 1, costSimple)
 	one(opGlobalSet, global, 1, 0, costSimple)
-	one(0x25, leb, 1, 1, costSimple)
-	one(0x26, leb, 2, 0, costSimple)
-	fill(t, 0x28, 0x35, instruction{memory, 1, 1, costSimple})
-	fill(t, 0x36, 0x3e, instruction{memory, 2, 0, costSimple})
+	one(0x25, leb, 1, 1, costLoad)
+	one(0x26, leb, 2, 0, costStore)
+	fill(t, 0x28, 0x35, instruction{memory, 1, 1, costLoad})
+	fill(t, 0x36, 0x3e, instruction{memory, 2, 0, costStore})
 	one(0x3f, fixed1, 0, 1, costSimple)
 	one(opMemoryGrow, fixed1, 1, 1, costGrow)
 	one(opI32Const, signed5, 0, 1, costSimple)
@@ -158,9 +170,10 @@ func plainTable() []instruction {
 	for _, divide := range []int{0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82, 0x91, 0x95, 0x9f, 0xa3} {
 		t[divide].cost = costDivide
 	}
+	t[opF32Mul].cost, t[opF64Mul].cost = costFloat, costFloat
 	one(opRefNull, refType, 0, 1, costSimple)
 	one(0xd1, none, 1, 1, costSimple)
-	one(opRefFunc, refFunc, 0, 1, costSimple)
+	one(opRefFunc, refFunc, 0, 1, costRef)
 	return t
 }
 
@@ -170,20 +183,20 @@ func miscTable() []instruction {
 	t[miscMemoryInit] = instruction{twoLEB, 3, 0, costBulk}
 	t[9] = instruction{leb, 0, 0, costSimple}
 	t[miscMemoryCopy] = instruction{fixed2, 3, 0, costBulk}
-	t[miscMemoryFill] = instruction{fixed1, 3, 0, costBulk}
+	t[miscMemoryFill] = instruction{fixed1, 3, 0, costFill}
 	t[miscTableInit] = instruction{twoLEB, 3, 0, costBulk}
 	t[13] = instruction{leb, 0, 0, costSimple}
 	t[miscTableCopy] = instruction{twoLEB, 3, 0, costBulk}
 	t[miscTableGrow] = instruction{leb, 2, 1, costGrow}
 	t[16] = instruction{leb, 0, 1, costSimple}
-	t[miscTableFill] = instruction{leb, 3, 0, costBulk}
+	t[miscTableFill] = instruction{leb, 3, 0, costFill}
 	return t
 }
 
 func simdTable() []instruction {
 	t := make([]instruction, 256)
-	fill(t, 0, 10, instruction{memory, 1, 1, costSimple})
-	t[11] = instruction{memory, 2, 0, costSimple}
+	fill(t, 0, 10, instruction{memory, 1, 1, costLoad})
+	t[11] = instruction{memory, 2, 0, costStore}
 	t[simdConst] = instruction{fixed16, 0, 1, costSimple}
 	t[13] = instruction{fixed16, 2, 1, costSimple}
 	fill(t, 14, 255, instruction{none, 2, 1, costSimple})
@@ -200,11 +213,15 @@ func simdTable() []instruction {
 		t[lane] = instruction{fixed1, 2, 1, costSimple}
 	}
 	t[82] = instruction{none, 3, 1, costSimple}
-	fill(t, 84, 87, instruction{memoryLane, 2, 1, costSimple})
-	fill(t, 88, 91, instruction{memoryLane, 2, 0, costSimple})
-	fill(t, 92, 93, instruction{memory, 1, 1, costSimple})
+	fill(t, 84, 87, instruction{memoryLane, 2, 1, costLoad})
+	fill(t, 88, 91, instruction{memoryLane, 2, 0, costStore})
+	fill(t, 92, 93, instruction{memory, 1, 1, costLoad})
 	for _, divide := range []int{227, 231, 239, 243} {
 		t[divide].cost = costDivide
+	}
+	t[simdF32Mul].cost, t[simdF64Mul].cost = costFloat, costFloat
+	for _, long := range []int{98, 127, 204, 248, 249, 251, 252} { // count bits, add in pairs, shift signs, convert and saturate
+		t[long].cost = costVector
 	}
 	for _, free := range []int{154, 162, 165, 166, 175, 176, 178, 179, 180, 187, 194, 197, 198, 207, 208, 210, 211, 212, 226, 238} {
 		t[free] = instruction{operands: undefined}

@@ -95,6 +95,7 @@ func overhead(b *testing.B, wasm []byte, values [][]byte) {
 		}
 	}
 	rounds(b, len(values), run(plain), run(again), run(metered))
+	b.ReportMetric(float64(metered.spent())/float64(len(values)), "units/record")
 }
 
 // BenchmarkOverheadOfScripts is what metering costs QuickJS with NEXMark's query 1 as a script.
@@ -112,14 +113,17 @@ func BenchmarkOverheadOfScripts(b *testing.B) {
 	for n := range int64(records) {
 		text = append(bid.Append(text, n), '\n')
 	}
+	var last *bareScript
 	start := func(wasm []byte) func() {
 		s := newBareScript(b, wasm)
+		last = s
 		s.eval(b, `globalThis.map = v => ({ auction: v.auction, bidder: v.bidder, price: JSON.rawJSON((v.price * 0.908).toFixed(3)), channel: v.channel, dateTime: v.dateTime });
 globalThis.run = text => { let out = ''; for (const line of text.split('\n')) if (line !== '') out += JSON.stringify(map(JSON.parse(line))) + '\n'; return out.length }`)
 		program := "run(`" + string(text) + "`)"
 		return func() { s.eval(b, program) }
 	}
 	rounds(b, records, start(wasm), start(wasm), start(m.Metered()))
+	b.ReportMetric(float64(last.spent())/records, "units/record")
 }
 
 // bareScript is the script engine with no more of a host than it needs.

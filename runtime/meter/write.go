@@ -272,7 +272,7 @@ func (w *writer) price(c []byte, e *edit, b *body) []byte {
 	case payEntries:
 		return append(with(c, opLocalGet, length), opI64Extend)
 	case payPages, payTable: // growth beyond the limit costs nothing: it does not happen
-		limit, unit := w.m.caps.MemoryPages, int64(pageBytes>>bytesPerUnitLog2)
+		limit, unit := w.m.caps.MemoryPages, int64(unitsPerPage)
 		if e.kind == payTable {
 			limit, unit = w.m.caps.TableEntries, 1
 		}
@@ -284,8 +284,8 @@ func (w *writer) price(c []byte, e *edit, b *body) []byte {
 }
 
 const (
-	bytesPerUnitLog2 = 4
-	pageBytes        = 64 << 10
+	bytesPerUnitLog2 = 2
+	unitsPerPage     = 4096
 )
 
 func unsigned(c []byte, n uint64) []byte { return binary.AppendUvarint(c, n) }

@@ -160,7 +160,7 @@ def map(v):
     if v == "read": os.read(0, 1)
     return v`)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`"a"`, `"loop"`, `"b"`, `"grow"`, `"c"`, `"leave"`, `"d"`, `"forge"`, `"read"`, `"e"`)),
-		`"a"`, "!fuel price.py was stopped: it has spent its fuel of 200000000 units",
+		`"a"`, "!fuel price.py was stopped: it has spent its fuel of 300000000 units",
 		`"b"`, "!limit price.py is out of memory: the limit memory is 33554432 bytes",
 		`"c"`, "!error price.py ended the engine, with code 3",
 		`"d"`, "!contract the engine writes a frame of the unknown kind 'X'",
@@ -221,7 +221,7 @@ func TestAStepMustSuitItsScript(t *testing.T) {
 		"import nothing":                 "price.py:1:1: ModuleNotFoundError: No module named 'nothing'",
 		"async def filter(v): pass":      "filter is async or a generator; a script must answer at once",
 		"def filter(v): yield v":         "filter is async or a generator; a script must answer at once",
-		"while True: pass":               "it spent more than the limit fuel of 4000000000 units",
+		"while True: pass":               "it spent more than the limit fuel of 8000000000 units",
 		"import os; os.read(0, 1)":       "is it a Python?",
 		"x = 'x' * (1 << 28)":            "price.py is out of memory: the limit memory is 33554432 bytes",
 	} {

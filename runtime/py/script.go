@@ -64,11 +64,11 @@ func (s *Script) Functions() []runtime.HostFunction { return nil }
 // Defaults implements runtime.Frugal. The engine's file is larger than others may be: whoever reads it holds it against
 // its digest. Fuel is as for other scripts.
 func (s *Script) Defaults() runtime.Limits {
-	return runtime.Limits{Fuel: 200_000_000, Depth: 10_000, Large: true}
+	return runtime.Limits{Fuel: 300_000_000, Depth: 10_000, Large: true}
 }
 
-// StartFuel implements runtime.SlowStarter: a Python starts with a billion units or so, and then there is the script.
-func (s *Script) StartFuel() int64 { return 4_000_000_000 }
+// StartFuel implements runtime.SlowStarter: a Python starts with three and a half billion units or so, and then there is the script.
+func (s *Script) StartFuel() int64 { return 8_000_000_000 }
 
 // Open implements runtime.Dialect.
 func (s *Script) Open(h *runtime.Host) (runtime.Session, error) {
