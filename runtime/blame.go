@@ -80,9 +80,24 @@ func (g *Guest) run(ctx context.Context, b *stream.Batch, lo, hi int) error {
 		return g.judge(ctx, b, lo, f, wasFresh)
 	}
 	if s := f.suspect; s >= lo && s < hi && !f.tooLarge {
-		return g.runParts(ctx, b, []int{lo, s, s + 1, hi})
+		return g.runSuspect(ctx, b, lo, s, hi, f)
 	}
 	return g.runParts(ctx, b, []int{lo, lo + (hi-lo)/2, hi})
+}
+
+// runSuspect runs the records around the suspect s, and s on a fresh instance: it has failed in a used one already, and a second
+// time there would say nothing that the third does not.
+func (g *Guest) runSuspect(ctx context.Context, b *stream.Batch, lo, s, hi int, f *fault) error {
+	if err := g.runParts(ctx, b, []int{lo, s}); err != nil {
+		return err
+	}
+	if !f.alive && !g.fresh {
+		g.lives++
+		if err := g.replace(ctx, f); err != nil {
+			return err
+		}
+	}
+	return g.runParts(ctx, b, []int{s, s + 1, hi})
 }
 
 // runParts runs the ranges between the cuts, in order.
@@ -138,27 +153,32 @@ func (g *Guest) renew(ctx context.Context, f *fault) error {
 	if g.events.Trap != nil {
 		g.events.Trap(f.reason)
 	}
+	return g.replace(ctx, f)
+}
+
+func (g *Guest) replace(ctx context.Context, f *fault) error {
 	if err := g.anew(ctx); err != nil {
 		return fmt.Errorf("replacing the instance after a fault (%s): %w", f.message, err)
 	}
 	return nil
 }
 
-// anew replaces the instance by a fresh one, or resets it. If a fresh one does not start there is none: the next batch tries
-// again, for what is closed must not be called, since its memory is gone.
+// anew replaces the instance by a fresh one, or resets it. The old one goes first, so that there is the memory of one at a time.
+// If a fresh one does not start there is none: the next batch tries again, for what is closed must not be called, since its
+// memory is gone.
 func (g *Guest) anew(ctx context.Context) error {
 	if g.reset(ctx) {
 		return nil
 	}
-	old := g.current
-	err := g.start(ctx)
-	if err != nil {
-		err = joinErrors(err, stream.ErrUnavailable)
+	old := &g.instance
+	if g.session != nil && !old.module.IsClosed() {
+		_ = g.session.Close(ctx) // it may have failed already; this lets go of what it holds
 	}
-	if old.session != nil && !old.instance.module.IsClosed() {
-		_ = old.session.Close(ctx) // it may have failed already; this lets go of what it holds
+	err := old.module.Close(ctx)
+	if failed := g.start(ctx); failed != nil {
+		err = joinErrors(err, failed, stream.ErrUnavailable)
 	}
-	return joinErrors(err, old.instance.module.Close(ctx))
+	return err
 }
 
 func (g *Guest) cause(r stream.Reason, message string) *stream.Cause {

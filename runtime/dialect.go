@@ -163,17 +163,20 @@ func (h *Host) Fuel() (left, given int64) {
 // Again puts a new instance, which has not run, in the place of the one at hand, with the budget of the call: for guests
 // that run once and end. It is for Process only.
 func (h *Host) Again(ctx context.Context) error {
-	g, old := h.guest, h.Module
+	g := h.guest
+	if err := h.Module.Close(ctx); err != nil { // first, so that there is the memory of one at a time
+		return err
+	}
 	m, err := g.instantiate(ctx)
 	if err != nil {
 		return err
 	}
 	h.Module = m
 	if err := g.phase(ctx, meter.StartExport, "the start function"); err != nil {
-		return joinErrors(err, old.Close(ctx))
+		return err
 	}
 	g.instance.budget.refill(g.fuelFor(g.calling), g.plugin.limits.Depth)
-	return old.Close(ctx)
+	return nil
 }
 
 // Protect runs call, which calls the guest from inside a host function that the guest has called, and says whether Unwind

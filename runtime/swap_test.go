@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -112,6 +113,30 @@ func footprint(t testing.TB) usage {
 	}
 	u.resident *= os.Getpagesize()
 	return u
+}
+
+// forgetPeak has the system count the largest resident memory from now on.
+func forgetPeak(t testing.TB) {
+	t.Helper()
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0o600); err != nil {
+		t.Logf("the peak of resident memory is not compared: %v", err)
+	}
+}
+
+// peak is the largest resident memory since forgetPeak, in bytes.
+func peak(t testing.TB) int {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Logf("the peak of resident memory is not compared: %v", err)
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	n, err := strconv.Atoi(strings.Fields(rest + " ?")[0])
+	if err != nil {
+		t.Fatalf("reading VmHWM: %v", err)
+	}
+	return n << 10
 }
 
 func TestAPluginThatDoesNotStartLeavesTheOldOne(t *testing.T) {

@@ -87,7 +87,7 @@ func (s *Script) Functions() []runtime.HostFunction {
 }
 
 // Defaults implements runtime.Frugal: those of other scripts.
-func (s *Script) Defaults() runtime.Limits { return runtime.Limits{Fuel: 200_000_000, Depth: 10_000} }
+func (s *Script) Defaults() runtime.Limits { return runtime.Limits{Fuel: 300_000_000, Depth: 10_000} }
 
 // Open implements runtime.Dialect.
 func (s *Script) Open(h *runtime.Host) (runtime.Session, error) {
