@@ -23,6 +23,7 @@ const (
 	attackEvery = 5 * time.Millisecond // between two records of the attacked one
 	oneAttacks  = 10                   // one in so many of these attacks; the others pass, so that no breaker opens
 	watchFor    = 4 * time.Second
+	noneEvery   = 12          // one in so many runs is without an attack
 	settleFor   = time.Second // not counted: the first records wait for the group
 )
 
@@ -33,10 +34,13 @@ type Neighbour struct {
 	Records          int
 	P50, P99, Max    time.Duration
 	Attacked, Failed int64 // records of the attacked pipeline that were fed and that are in its dead letters
+	PeakRSS          int64 // of the process of both, in bytes
+	CPU              time.Duration
 }
 
-// Neighbours watches the neighbour of each hostile plugin, and of none before and after, which says what the machine itself does.
-func Neighbours(ctx context.Context, o Options) (all []Neighbour, err error) {
+// Neighbours watches the neighbour of each hostile plugin whose name has only in it, and of none before, now and then, and after,
+// which says what the machine itself does.
+func Neighbours(ctx context.Context, o Options, only string) (all []Neighbour, err error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
@@ -45,20 +49,30 @@ func Neighbours(ctx context.Context, o Options) (all []Neighbour, err error) {
 	if err := b.open(ctx); err != nil {
 		return nil, err
 	}
-	none := hostile.Attack{Name: "none"}
-	attacks := append(append([]hostile.Attack{none, none}, hostile.Attacks()...), none)
-	for i, a := range attacks {
-		if a.Module == nil {
-			a.Module = attacks[2].Module // there, and given nothing to do
-		}
+	for i, a := range attacks(only) {
 		n, err := b.neighbour(ctx, i, a)
 		if err != nil {
 			return all, fmt.Errorf("%s: %w", a.Name, err)
 		}
-		fmt.Fprintf(b.Talk, "%-52s p50 %6.1f ms, p99 %6.1f ms\n", n.Attack, milliseconds(n.P50), milliseconds(n.P99))
+		fmt.Fprintf(b.Talk, "%-52s p50 %6.1f ms, p99 %6.1f ms, %4d MiB, CPU %4.2f s\n", n.Attack, milliseconds(n.P50), milliseconds(n.P99), n.PeakRSS>>20, n.CPU.Seconds())
 		all = append(all, n)
 	}
 	return all, nil
+}
+
+// attacks are those to run, with none among them.
+func attacks(only string) []hostile.Attack {
+	none := hostile.Attack{Name: "none", Module: hostile.Attacks()[0].Module} // there, and given nothing to do
+	all := []hostile.Attack{none}
+	for _, a := range hostile.Attacks() {
+		if len(all)%noneEvery == 1 {
+			all = append(all, none)
+		}
+		if strings.Contains(a.Name, only) {
+			all = append(all, a)
+		}
+	}
+	return append(all, none)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -85,6 +99,9 @@ func (b *bench) neighbour(ctx context.Context, i int, a hostile.Attack) (n Neigh
 	if err == nil {
 		err = p.ended()
 	}
+	cpu, err1 := cpuTime(p.pid())
+	peak, err2 := peakRSS(p.pid())
+	err = errors.Join(err, err1, err2)
 	if err != nil {
 		return n, err
 	}
@@ -94,7 +111,7 @@ func (b *bench) neighbour(ctx context.Context, i int, a hostile.Attack) (n Neigh
 	_, failed, err := b.topics.ends(ctx, bad+".dlq")
 	slices.Sort(times)
 	at := func(share float64) time.Duration { return times[int(share*float64(len(times)-1))] }
-	return Neighbour{a.Name, len(times), at(0.5), at(0.99), at(1), fed, failed}, err
+	return Neighbour{a.Name, len(times), at(0.5), at(0.99), at(1), fed, failed, peak, cpu}, err
 }
 
 func neighbours(broker, quiet, bad, wasm string) string {
@@ -173,9 +190,10 @@ func every(ctx context.Context, d time.Duration, do func(i int64)) error {
 // NeighboursText writes a table of neighbours in Markdown.
 func NeighboursText(w io.Writer, all []Neighbour) error {
 	var s strings.Builder
-	s.WriteString("| attack | attacks | dead letters | records beside it | median | 99 % | largest |\n|---|---:|---:|---:|---:|---:|---:|\n")
+	s.WriteString("| attack | attacks | dead letters | records beside it | median | 99 % | largest | CPU | peak RSS |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 	for _, n := range all {
-		fmt.Fprintf(&s, "| %s | %d | %d | %d | %.1f ms | %.1f ms | %.1f ms |\n", n.Attack, n.Attacked, n.Failed, n.Records, milliseconds(n.P50), milliseconds(n.P99), milliseconds(n.Max))
+		fmt.Fprintf(&s, "| %s | %d | %d | %d | %.1f ms | %.1f ms | %.1f ms | %.2f s | %d MiB |\n",
+			n.Attack, n.Attacked, n.Failed, n.Records, milliseconds(n.P50), milliseconds(n.P99), milliseconds(n.Max), n.CPU.Seconds(), n.PeakRSS>>20)
 	}
 	_, err := io.WriteString(w, s.String())
 	return err

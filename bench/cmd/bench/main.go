@@ -37,10 +37,11 @@ func run() error {
 	flag.StringVar(&o.Binary, "binary", "", "the streamproc to measure; built without it")
 	flag.StringVar(&o.Plugin, "plugin", "", "the plugin of q1 (default "+bench.DefaultPlugin+")")
 	flag.StringVar(&o.Filter, "filter", "", "the plugin of filter, which keeps every bid (default an expression)")
-	neighbours := flag.Bool("neighbours", false, "instead: what a hostile plugin does to the latency of another pipeline in its process, some five minutes")
+	neighbours := flag.Bool("neighbours", false, "instead: what a hostile plugin does to the latency of another pipeline in its process, some six minutes")
+	attack := flag.String("attack", "", "of -neighbours: only those whose name has this in it")
 	flag.Parse()
 	if *neighbours {
-		all, err := bench.Neighbours(ctx, o)
+		all, err := bench.Neighbours(ctx, o, *attack)
 		return errors.Join(bench.NeighboursText(os.Stdout, all), err)
 	}
 	o.Scenarios = strings.Split(*scenarios, ",")
