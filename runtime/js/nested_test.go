@@ -11,7 +11,7 @@ import (
 // TestTheEngineIsNotEnteredTwice: the log of a script, and what it throws, is made into text by the engine, which runs what
 // the script has made of toString. A second call of a function that waits would write over what waits.
 func TestTheEngineIsNotEnteredTwice(t *testing.T) {
-	g := newRig(t).guest(`const join = Array.prototype.join
+	g := newRig(t).Guest(`const join = Array.prototype.join
 let n = 0
 const deep = (d: number): number => d === 0 ? 0 : 1 + deep(d - 1)
 const text = { toString() { if (n++ < 10) { deep(20); console.log("within") } return "text" } } as any
@@ -26,7 +26,7 @@ export function map(v) {
 }
 
 func TestAnErrorWhoseTextLogsIsRefused(t *testing.T) {
-	_, err := newRig(t).start(`const text = { toString() { console.log("within"); return "text" } }
+	_, err := newRig(t).Start(`const text = { toString() { console.log("within"); return "text" } }
 const e = new Error("outer")
 Object.defineProperty(e, "stack", { value: text })
 export function map(v) { return v }

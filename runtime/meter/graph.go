@@ -6,7 +6,7 @@ package meter
 // there is at most such a chain, and the whole stack is at most 1+chainWeight times the depth that was given.
 //
 // Imported functions are leaves: the host does not call back. A Dialect whose host functions do so, as those of scripts and of
-// Redpanda Connect, sees to it that it goes one level deep: that call has a stack of its own, and spends what is left.
+// Redpanda Connect, bounds how deep that goes: each such call has a stack of its own, and spends what is left of the depth.
 
 // slotsPerWeight is how many values of a call's frame weigh 1. A depth of 1,000 is then at most 2.2 MiB of stack.
 const slotsPerWeight = 16
