@@ -47,7 +47,7 @@ func (g *Guest) readOutputs(b *stream.Batch, lo, hi int, ptr, n uint32) error {
 		return fmt.Errorf("output batch: %w", err)
 	}
 	data := out.Detach()
-	last := 0
+	last, mark, before := 0, len(g.outs), g.produced
 	var p abi.Produced
 	for i := range out.Len() {
 		if err := out.At(i, &data, &p); err != nil {
@@ -59,6 +59,11 @@ func (g *Guest) readOutputs(b *stream.Batch, lo, hi int, ptr, n uint32) error {
 		last = p.Source
 		if err := g.readOutput(b, lo+p.Source, i, &out, &data, &p); err != nil {
 			return err
+		}
+	}
+	if int64(out.DataLen()) > batchLimitBytes+2*max(g.produced-before, 0) { // small outputs would keep a large area
+		for i := range g.outs[mark:] {
+			g.outs[mark+i] = g.outs[mark+i].Clone()
 		}
 	}
 	return nil
@@ -91,7 +96,7 @@ func (g *Guest) readOutput(b *stream.Batch, at, i int, out *abi.Output, data *ab
 		r.Sink = g.plugin.outputs[p.Output-1].Sink
 	}
 	if p.HeaderCount > OutputHeaders {
-		g.overLimit(res, g.cause(stream.ReasonOutput, fmt.Sprintf("an output of %d headers is over the limit of %d", p.HeaderCount, OutputHeaders)))
+		g.fail(at, g.cause(stream.ReasonOutput, fmt.Sprintf("an output of %d headers is over the limit of %d", p.HeaderCount, OutputHeaders)))
 		return nil
 	}
 	if !p.InheritHdrs {
@@ -100,11 +105,11 @@ func (g *Guest) readOutput(b *stream.Batch, at, i int, out *abi.Output, data *ab
 		}
 	}
 	if n, _ := size(&r); n > g.plugin.limits.OutputBytes {
-		g.overLimit(res, g.overOutput(n))
+		g.fail(at, g.overOutput(n))
 		return nil
 	}
 	if res.n == g.plugin.limits.Outputs {
-		g.overLimit(res, g.cause(stream.ReasonOutput, fmt.Sprintf("more outputs of one record than the limit outputs of %d", g.plugin.limits.Outputs)))
+		g.fail(at, g.cause(stream.ReasonOutput, fmt.Sprintf("more outputs of one record than the limit outputs of %d", g.plugin.limits.Outputs)))
 		return nil
 	}
 	if res.n == 0 {
@@ -112,11 +117,41 @@ func (g *Guest) readOutput(b *stream.Batch, at, i int, out *abi.Output, data *ab
 	}
 	res.n++
 	g.outs = append(g.outs, r)
+	g.weigh(at)
 	return nil
 }
 
-func (g *Guest) overLimit(res *result, c *stream.Cause) {
-	*res = result{verdict: abi.Fail, cause: c}
+func (g *Guest) fail(i int, c *stream.Cause) { g.put(i, result{verdict: abi.Fail, cause: c}) }
+
+// put answers the record todo[i], and lets go of the outputs that it had.
+func (g *Guest) put(i int, r result) {
+	old := &g.results[i]
+	g.produced -= old.bytes
+	clear(g.outs[old.first : old.first+old.n])
+	*old = r
+}
+
+// weigh counts the output that the record todo[i] was given last. Where there is no room for it, those with the largest fail.
+func (g *Guest) weigh(i int) {
+	n, _ := size(&g.outs[len(g.outs)-1])
+	g.results[i].bytes += n
+	g.produced += n
+	for g.produced > g.bound {
+		g.shed()
+	}
+}
+
+// shed fails the record whose outputs take most.
+func (g *Guest) shed() {
+	largest := 0
+	for i := range g.results {
+		if g.results[i].bytes > g.results[largest].bytes {
+			largest = i
+		}
+	}
+	g.fail(largest, g.cause(stream.ReasonOutput, fmt.Sprintf(
+		"the outputs of one batch take more than %d bytes, and this record became most of them, %d: lower source.poll.records if they are right",
+		g.bound, g.results[largest].bytes)))
 }
 
 // readHeaders copies the names, each by itself: many may be the same bytes of the guest's, so that they are counted before.

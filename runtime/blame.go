@@ -62,13 +62,10 @@ func place(text string) string {
 // run processes the records todo[lo:hi] and finds those that are to blame when the call fails. A record is guilty only
 // if it fails alone on a fresh instance. Its depth is the logarithm of the number of records.
 func (g *Guest) run(ctx context.Context, b *stream.Batch, lo, hi int) error {
-	mark := len(g.outs)
 	f := g.attempt(ctx, b, lo, hi)
 	if f == nil {
 		return nil
 	}
-	clear(g.outs[mark:])
-	g.outs = g.outs[:mark]
 	if g.kv.err != nil {
 		return g.unanswered(ctx)
 	}

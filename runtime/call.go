@@ -14,6 +14,7 @@ func (g *Guest) attempt(ctx context.Context, b *stream.Batch, lo, hi int) *fault
 	ctx = g.context(ctx)
 	g.begin(hi - lo)
 	g.instance.budget.refuel(g.fuelFor(hi - lo))
+	mark := len(g.outs)
 	defer g.reportSuppressed()
 	var f *fault
 	switch g.plugin.form {
@@ -26,6 +27,10 @@ func (g *Guest) attempt(ctx context.Context, b *stream.Batch, lo, hi int) *fault
 	}
 	if f != nil {
 		g.explain(f)
+		for i := lo; i < hi; i++ {
+			g.put(i, result{})
+		}
+		g.outs = g.outs[:mark]
 	}
 	g.account(hi - lo)
 	if f == nil {
@@ -189,6 +194,7 @@ func (g *Guest) mapped(i int, answer int64, r *stream.Record) error {
 	out.Value, out.JSON = g.copied(view, i), stream.JSONUnknown
 	g.results[i] = result{verdict: abi.Replaced, first: len(g.outs), n: 1}
 	g.outs = append(g.outs, out)
+	g.weigh(i)
 	return nil
 }
 

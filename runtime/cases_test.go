@@ -202,3 +202,55 @@ func TestNamesOfHeadersAreCountedBeforeTheyAreCopied(t *testing.T) {
 		t.Errorf("%d MiB were allocated for one record", grown>>20)
 	}
 }
+
+// TestOutputsOfABatchAreBounded has a plugin make 4 MiB of every second record. What is too much fails those, and not the small ones.
+func TestOutputsOfABatchAreBounded(t *testing.T) {
+	g := startGuest(t, load(t, Source{Name: "p", Bytes: hostile.Flood()}), Transform, Events{})
+	const room, n = 18 << 20, 60
+	g.room = room
+	for range 2 {
+		var values []string
+		for range n {
+			values = append(values, "x", "a")
+		}
+		b := batch(values...)
+		process(t, g, b)
+		kept := int64(0)
+		for i := range b.Records {
+			r := &b.Records[i]
+			kept += int64(len(r.Value))
+			switch {
+			case i%2 == 1 && string(r.Value) != "a":
+				t.Fatalf("record %d, a small one, came to %v, %v", i, r.Fate, r.Cause)
+			case r.Fate == stream.DeadLettered && (r.Cause.Reason != stream.ReasonOutput || !strings.Contains(r.Cause.Message, "this record became most of them, 4194304")):
+				t.Fatalf("record %d: %+v", i, r.Cause)
+			}
+		}
+		if kept < 4<<22 || kept > room+outputPerInput*2*n {
+			t.Errorf("%d bytes came out, the room is for %d", kept, room)
+		}
+	}
+}
+
+// TestASmallOutputKeepsNoLargeArea has a plugin give an area of 8 MiB for an output of a byte, record after record.
+func TestASmallOutputKeepsNoLargeArea(t *testing.T) {
+	g := startGuest(t, load(t, Source{Name: "p", Bytes: hostile.Area()}), Transform, Events{})
+	var batches []*stream.Batch
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for range 20 {
+		b := batch("x")
+		process(t, g, b)
+		if got := fates(b); got != "\x00" {
+			t.Fatalf("it came to %q", got)
+		}
+		batches = append(batches, b)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > 20<<20 {
+		t.Errorf("%d bytes in %d batches keep %d MiB", len(batches), len(batches), kept>>20)
+	}
+	runtime.KeepAlive(batches)
+}

@@ -31,7 +31,8 @@ type Guest struct {
 	stack   [2]uint64
 	memory  uint32
 	lines   lines
-	lives   int // counts the memories, and the calls that left one in an unknown state
+	room    int64 // bytes that the outputs of a batch may take, beside what is for its inputs
+	lives   int   // counts the memories, and the calls that left one in an unknown state
 
 	// of the current call
 	ctx                  context.Context
@@ -52,6 +53,8 @@ type Guest struct {
 	results   []result   // by index in todo
 	verdicts  []abi.Verdict
 	outs      []stream.Record
+	produced  int64  // bytes of outs, as the results have them
+	bound     int64  // that produced may be
 	bytes     []byte // block that outputs are copied into; what was handed out is not written again, for it may wait to be sent
 }
 
@@ -72,6 +75,7 @@ type current struct {
 type result struct {
 	verdict  abi.Verdict
 	first, n int
+	bytes    int64 // of the outputs
 	cause    *stream.Cause
 }
 
@@ -80,7 +84,7 @@ func (p *Plugin) NewGuest(ctx context.Context, mode Mode, step string, events Ev
 	if err := p.suits(mode); err != nil {
 		return nil, err
 	}
-	g := &Guest{current: current{plugin: p}, mode: mode, step: step, events: events, lives: 1}
+	g := &Guest{current: current{plugin: p}, mode: mode, step: step, events: events, room: batchOutputBytes, lives: 1}
 	if err := g.start(ctx); err != nil {
 		return nil, err
 	}
@@ -140,6 +144,7 @@ func (g *Guest) Forget(ctx context.Context) error {
 // without those that have no fields where the guest wants some.
 func (g *Guest) gather(b *stream.Batch) {
 	g.todo, g.outs = g.todo[:0], g.outs[:0]
+	g.produced, g.bound = 0, g.room
 	g.projected.begin(g.instance.fields)
 	g.now = math.MinInt64
 	for i := range b.Records {
@@ -149,11 +154,14 @@ func (g *Guest) gather(b *stream.Batch) {
 		}
 		g.todo = append(g.todo, i)
 		g.now = max(g.now, r.Timestamp)
+		n, _ := size(r)
+		g.bound += outputPerInput * n
 	}
 	if cap(g.results) < len(g.todo) {
 		g.results = make([]result, len(g.todo))
 	}
 	g.results = g.results[:len(g.todo)]
+	clear(g.results) // a batch that ended with an error has left some
 }
 
 // chunk returns the end of the longest run of records from lo that fits into one call.

@@ -33,14 +33,14 @@ func (c *Call) At(i int) { c.at = i }
 func (c *Call) Forgot() { c.guest.lives++ }
 
 // Keep lets record i pass as it is.
-func (c *Call) Keep(i int) { c.guest.results[c.lo+i] = result{verdict: abi.Keep} }
+func (c *Call) Keep(i int) { c.guest.put(c.lo+i, result{verdict: abi.Keep}) }
 
 // Drop filters record i.
-func (c *Call) Drop(i int) { c.guest.results[c.lo+i] = result{verdict: abi.Drop} }
+func (c *Call) Drop(i int) { c.guest.put(c.lo+i, result{verdict: abi.Drop}) }
 
 // Fail sends record i to the dead letters.
 func (c *Call) Fail(i int, r stream.Reason, message string) {
-	c.guest.results[c.lo+i] = result{verdict: abi.Fail, cause: c.guest.cause(r, escape([]byte(message), reasonBytes))}
+	c.guest.fail(c.lo+i, c.guest.cause(r, escape([]byte(message), reasonBytes)))
 }
 
 // Emit adds an output of record i: a copy of the input with what the guest changed. Its slices belong to the batch.
@@ -51,7 +51,7 @@ func (c *Call) Emit(i int, r *stream.Record) {
 		return // over a limit already
 	}
 	if cause := g.overOutputs(res.n, r); cause != nil {
-		*res = result{verdict: abi.Fail, cause: cause}
+		g.fail(c.lo+i, cause)
 		return
 	}
 	if res.n == 0 {
@@ -59,6 +59,7 @@ func (c *Call) Emit(i int, r *stream.Record) {
 	}
 	res.n++
 	g.outs = append(g.outs, *r)
+	g.weigh(c.lo + i)
 }
 
 // overOutputs says which limit one more output of a record, which has n, is over, or nil.

@@ -340,29 +340,52 @@ func Answers(arena, grow int64, answer int64) []byte {
 	return m.Bytes()
 }
 
-// Names is a transform that answers each record with one output of 64 headers, whose names are all the same 3 MiB, where the record
-// begins with x; the others it keeps.
+// Names is a transform that answers a batch of one record that begins with x with one output of 64 headers, whose names are all the
+// same 3 MiB, and keeps the others.
 func Names() []byte {
+	return produces(4<<20, func(u32 func(at, v int64) []byte) (code []byte) {
+		code = Code(u32(32, 1<<31), u32(40, 1<<31), u32(48, 80), u32(52, 64)) // the key and the value of the input
+		for i := range int64(64) {
+			code = append(code, Code(u32(80+16*i, 1<<20), u32(84+16*i, 3<<20), u32(92+16*i, -1))...)
+		}
+		return code
+	})
+}
+
+// Area is a transform that answers a batch of one record that begins with x with a value of one byte, in an area of 8 MiB.
+func Area() []byte {
+	return produces(8<<20, func(u32 func(at, v int64) []byte) []byte {
+		return Code(u32(32, 1<<31), u32(40, 100), u32(44, 1), u32(48, 1<<31))
+	})
+}
+
+// produces writes an output batch of so many bytes with one descriptor, from 64 KiB on. What u32 writes counts from its first byte.
+func produces(size int64, rest func(u32 func(at, v int64) []byte) []byte) []byte {
 	const (
 		arena   = 1024
 		out     = 1 << 16
-		entries = out + 32 + 48
-		name    = 1 << 20
-		size    = 4 << 20
+		value   = arena + 32 + 8  // where that of record 0 is
+		verdict = arena + 32 + 46 // and its answer
 	)
-	u32 := func(at, v int64) []byte { return Code(Const(at), Const(int64(int32(v))), I32Store, 0, 0) } //nolint:gosec // the same bits
+	u32 := func(at, v int64) []byte { return Code(Const(out+at), Const(int64(int32(v))), I32Store, 0, 0) } //nolint:gosec // the same bits
+	head := Code(u32(0, 0x31425053), u32(4, 48<<16|1), u32(8, 1), u32(12, size), u32(32+28, 1<<31), rest(u32))
+	first := Code(Const(arena), Const(value), I32Load, 2, 0, I32Add, Load8U, 0, 0)
+	const and, store8 = 0x71, 0x3a
 	var m Module
-	head := Code(u32(out, 0x31425053), u32(out+4, 48<<16|1), u32(out+8, 1), u32(out+12, size),
-		u32(out+32, 1<<31), u32(out+40, 1<<31), u32(out+48, entries-out), u32(out+52, 64), u32(out+56, 0), u32(out+60, 1<<31))
-	for i := range int64(64) {
-		head = append(head, Code(u32(entries+16*i, name-out), u32(entries+16*i+4, 3<<20-64*1024), u32(entries+16*i+12, -1))...)
-	}
-	first := Code(Const(arena), Const(arena+32+8), I32Load, 2, 0, I32Add, Load8U, 0, 0) // the value of record 0
-	const verdict = arena + 32 + 46
-	m.Memory(128, -1)
+	m.Memory(2+size>>16, -1)
 	m.Export("sp_abi_v1", m.Func(":", 0, nil))
 	m.Export("sp_alloc", m.Func("i:i", 0, Const(arena)))
-	m.Export("sp_process", m.Func("ii:I", 0, Code(first, Const('x'), I32Eq, Const(arena+8), I32Load, 2, 0, Const(1), I32Eq, 0x71, // i32.and
-		If, I64, head, Const(verdict), Const(3), 0x3a, 0, 0, I64Const, S(out<<32|size), Else, I64Const, S(0), End)))
+	m.Export("sp_process", m.Func("ii:I", 0, Code(first, Const('x'), I32Eq, Const(arena+8), I32Load, 2, 0, Const(1), I32Eq, and,
+		If, I64, head, Const(verdict), Const(3), store8, 0, 0, I64Const, S(out<<32|size), Else, I64Const, S(0), End)))
+	return m.Bytes()
+}
+
+// Flood is a transform that makes 4 MiB of each record that begins with x, and one byte of the others.
+func Flood() []byte {
+	var m Module
+	m.Memory(65, -1)
+	m.Export("sp_abi_v1", m.Func(":", 0, nil))
+	m.Export("sp_alloc", m.Func("i:i", 0, Const(8)))
+	m.Export("sp_map", m.Func("ii:I", 0, Code(Get(0), Load8U, 0, 0, Const('x'), I32Eq, If, I64, I64Const, S(4<<20), Else, I64Const, S(8<<32|1), End)))
 	return m.Bytes()
 }

@@ -195,11 +195,12 @@ func takeText(b []byte) (text, rest []byte, ok bool) {
 
 // payloadHeaders is how many headers a payload announces, or 0 if it is none.
 func payloadHeaders(b []byte) int64 {
-	ok := true
 	for range 2 {
-		if _, b, ok = takeText(b); !ok {
+		_, rest, ok := takeText(b)
+		if !ok {
 			return 0
 		}
+		b = rest
 	}
 	n, _ := binary.Varint(b)
 	return n
