@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"regexp"
 	"strings"
 
@@ -64,6 +66,20 @@ func parseStatement(text string) (s Statement, err error) {
 func Digest(module []byte) string {
 	sum := sha256.Sum256(module)
 	return hex.EncodeToString(sum[:])
+}
+
+// Read reads a module from a file, and no more of it than a module may have.
+func Read(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	module, err := io.ReadAll(io.LimitReader(f, maxModuleBytes+1))
+	if err == nil && len(module) > maxModuleBytes {
+		err = fmt.Errorf("%s has more than %d bytes, which no module may have", file, maxModuleBytes)
+	}
+	return module, err
 }
 
 // Sign signs a module under a name and version. The signature is in the format of minisign, over the statement, which is

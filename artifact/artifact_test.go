@@ -130,3 +130,19 @@ func TestAPluginTravelsByDigest(t *testing.T) {
 		t.Errorf("a file swapped in the cache is taken: %q", p.Module)
 	}
 }
+
+// TestNoMoreOfAFileIsReadThanAModuleMayHave has files at the limit, above it and far above, without content.
+func TestNoMoreOfAFileIsReadThanAModuleMayHave(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "large.wasm")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for size, fits := range map[int64]bool{0: true, maxModuleBytes: true, maxModuleBytes + 1: false, 1 << 33: false} {
+		if err := os.Truncate(file, size); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := Read(file); (err == nil) != fits || fits && int64(len(m)) != size {
+			t.Errorf("of %d bytes came %d, %v", size, len(m), err)
+		}
+	}
+}

@@ -254,3 +254,27 @@ func TestASmallOutputKeepsNoLargeArea(t *testing.T) {
 	}
 	runtime.KeepAlive(batches)
 }
+
+// TestATrapTellsNoLongNames has a function with a name of 8 MiB, which stands in a trace as often as it is called.
+func TestATrapTellsNoLongNames(t *testing.T) {
+	for _, a := range hostile.Attacks() {
+		if a.Name != "recursion" {
+			continue
+		}
+		for size, told := range map[int]bool{4 << 10: true, 4<<10 + 1: false, 8 << 20: false} {
+			wasm := hostile.Named(a.Module, 0, strings.Repeat("n", size))
+			g := startGuest(t, load(t, Source{Name: "p", Bytes: wasm}), Filter, Events{})
+			b := batch("x")
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			process(t, g, b)
+			runtime.ReadMemStats(&after)
+			if c := b.Records[0].Cause; c == nil || !strings.Contains(c.Message, "limit depth") || strings.Contains(c.Message, "nnn") != told {
+				t.Errorf("a name of %d bytes: %.200v", size, c)
+			}
+			if grown := after.TotalAlloc - before.TotalAlloc; grown > 50<<20 {
+				t.Errorf("a name of %d bytes: %d MiB were allocated for one record", size, grown>>20)
+			}
+		}
+	}
+}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -98,7 +97,7 @@ func (p *Plugin) read(s *runtime.Source, o Options) error {
 		s.Bytes, err = engine(o.Engine, p.File, o.Logger)
 		return err
 	}
-	b, err := os.ReadFile(p.File)
+	b, err := artifact.Read(p.File)
 	if err != nil {
 		return fmt.Errorf("reading the plugin: %w", err)
 	}

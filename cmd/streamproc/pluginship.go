@@ -108,7 +108,7 @@ func pluginVerifyCommand() *cobra.Command {
 
 // signed reads a module with its signature, from files or from a registry.
 func signed(cmd *cobra.Command, from string) (p artifact.Plugin, err error) {
-	p.Module, err = os.ReadFile(from)
+	p.Module, err = artifact.Read(from)
 	switch {
 	case os.IsNotExist(err) && strings.Contains(from, "@"):
 		return artifact.Pull(cmd.Context(), from, "")

@@ -1,9 +1,6 @@
 package meter
 
-import (
-	"bytes"
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // Metered writes the module anew: it pays for what it does, its memory is bounded, and of its custom sections only the
 // names remain. Functions keep their numbers, and so their names in a stack trace.
@@ -111,10 +108,10 @@ func (w *writer) memory(c, whole []byte) []byte {
 	return append(c, whole...)
 }
 
-// writeNames copies the section with the names of functions.
+// writeNames copies the section with the names of functions, if a trap can tell them.
 func (w *writer) writeNames() {
 	for _, s := range w.m.sections {
-		if raw := w.m.raw[s.from:s.to]; s.id == customSection && bytes.HasPrefix(raw, []byte("\x04name")) {
+		if raw := w.m.raw[s.from:s.to]; s.id == customSection && tellable(raw) {
 			w.out = append(unsigned(append(w.out, customSection), uint64(len(raw))), raw...)
 		}
 	}
