@@ -140,6 +140,15 @@ func FindProject(dir string) (*Project, error) {
 	return nil, fmt.Errorf("there is no plugin in %s: a source named as the folder, Cargo.toml, go.mod or pom.xml is looked for", full)
 }
 
+// unbuilt says of a file that it is a source of a project whose module is built, as in AssemblyScript.
+func unbuilt(file string) error {
+	dir := filepath.Dir(file)
+	if p, err := FindProject(dir); err == nil && p.lang.build != nil && filepath.Ext(p.Module) == ".wasm" {
+		return fmt.Errorf("%s is a source: build it with streamproc plugin build %s, which makes %s", file, dir, filepath.Join(dir, p.Module))
+	}
+	return nil
+}
+
 func (p *Project) write() error {
 	var err error
 	for _, f := range []string{"in.jsonl", "want.jsonl"} { // a language may have its own

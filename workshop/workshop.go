@@ -77,7 +77,7 @@ func (p *Plugin) read(s *runtime.Source, o Options) error {
 	case ".ts", ".js", ".mts", ".mjs":
 		script, err := js.Compile(p.File)
 		if err != nil {
-			return err
+			return errors.Join(err, unbuilt(p.File))
 		}
 		s.Bytes, s.Dialect, p.Digest = js.Engine, script, script.Digest()
 		return nil

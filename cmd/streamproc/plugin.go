@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -76,6 +78,18 @@ func (f *moduleFlags) open(cmd *cobra.Command, file string) (*workshop.Plugin, e
 	return p, nil
 }
 
+// moduleIn is the plugin of a project whose folder is named, and otherwise the file that is named.
+func moduleIn(name string) (string, error) {
+	if st, err := os.Stat(name); err != nil || !st.IsDir() {
+		return name, nil //nolint:nilerr // opening it says what is wrong with it
+	}
+	p, err := workshop.FindProject(name)
+	if err != nil {
+		return "", &exit{exitFailed, err}
+	}
+	return filepath.Join(p.Dir, p.Module), nil
+}
+
 func pluginNewCommand() *cobra.Command {
 	var lang *choice
 	cmd := &cobra.Command{
@@ -142,11 +156,15 @@ func pluginInspectCommand() *cobra.Command {
 	var o output
 	var f moduleFlags
 	cmd := &cobra.Command{
-		Use:   "inspect FILE",
+		Use:   "inspect FILE|DIR",
 		Short: "Say what a plugin is: its ABI, digest, imports, exports and the fields that it wants",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			p, err := f.open(cmd, args[0])
+			file, err := moduleIn(args[0])
+			if err != nil {
+				return err
+			}
+			p, err := f.open(cmd, file)
 			if err != nil {
 				return err
 			}
@@ -197,7 +215,7 @@ func pluginTestCommand() *cobra.Command {
 	var f moduleFlags
 	var files workshop.Files
 	cmd := &cobra.Command{
-		Use:   "test FILE",
+		Use:   "test FILE|DIR",
 		Short: "Run a plugin over its records, and compare what comes out",
 		Long: `Run a plugin over in.jsonl beside it, and compare what comes out with want.jsonl.
 
@@ -211,7 +229,11 @@ message. A filtered record leaves no line.`,
 			if err != nil {
 				return err
 			}
-			diff, err := workshop.Compare(cmd.Context(), args[0], o, files)
+			file, err := moduleIn(args[0])
+			if err != nil {
+				return err
+			}
+			diff, err := workshop.Compare(cmd.Context(), file, o, files)
 			switch {
 			case err != nil:
 				return &exit{exitFailed, err}
@@ -235,7 +257,7 @@ func pluginCheckCommand() *cobra.Command {
 	var f moduleFlags
 	var in string
 	cmd := &cobra.Command{
-		Use:   "check FILE",
+		Use:   "check FILE|DIR",
 		Short: "Put a plugin through the rules that it has to keep to",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -282,7 +304,11 @@ func printRules(w io.Writer, rules []workshop.Rule) {
 	}
 }
 
-func (f *moduleFlags) withRecords(cmd *cobra.Command, file, in string) ([]workshop.Record, *workshop.Plugin, error) {
+func (f *moduleFlags) withRecords(cmd *cobra.Command, name, in string) ([]workshop.Record, *workshop.Plugin, error) {
+	file, err := moduleIn(name)
+	if err != nil {
+		return nil, nil, err
+	}
 	if in == "" {
 		in = workshop.Beside(file, "in.jsonl")
 	}
@@ -303,7 +329,7 @@ func pluginBenchCommand() *cobra.Command {
 	var in string
 	var about time.Duration
 	cmd := &cobra.Command{
-		Use:   "bench FILE",
+		Use:   "bench FILE|DIR",
 		Short: "Measure what a record costs, in time and fuel",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
