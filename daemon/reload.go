@@ -197,6 +197,17 @@ func tryOne(ctx context.Context, m *move, o ReloadOptions) error {
 	return errors.Join(m.next.check(ctx).Errors...)
 }
 
+// Probe makes an instance of each plugin, and ends it: what a pipeline would meet when it starts.
+func (d *Daemon) Probe(ctx context.Context) error {
+	var errs []error
+	for _, r := range d.running() {
+		if err := r.built.Load().probe(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("pipeline %s: %w", r.cfg.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // probe makes an instance of each plugin, and ends it.
 func (b *builder) probe(ctx context.Context) error {
 	for i := range b.cfg.Steps {

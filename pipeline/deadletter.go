@@ -21,7 +21,8 @@ const (
 )
 
 // deadLetter is the record as it was read, byte for byte and whatever the steps had made of it, with what is known about
-// why it could not be processed. A record over a limit is sent by reference: coordinate and sizes, without the bytes.
+// why it could not be processed. A record over a limit of the pipeline's own, or of the brokers', is sent by reference:
+// coordinate and sizes, without the bytes.
 func (w *Worker) deadLetter(r *stream.Record) stream.Record {
 	d := *r
 	d.Sink, d.Fate = w.spec.DeadLetters, stream.DeadLettered
@@ -29,7 +30,7 @@ func (w *Worker) deadLetter(r *stream.Record) stream.Record {
 		d.Key, d.Value, d.Headers, d.Timestamp = o.Key, o.Value, o.Headers, o.Timestamp
 	}
 	d.Headers = append(make([]stream.Header, 0, len(d.Headers)+8), d.Headers...)
-	if r.Cause.Reason == stream.ReasonLimit || r.Cause.Reason == stream.ReasonProduce {
+	if r.Cause.Reason == stream.ReasonLimit && r.Cause.Plugin == "" || r.Cause.Reason == stream.ReasonProduce {
 		d.Key, d.Value, d.Headers = nil, nil, d.Headers[:0]
 		if len(r.Key) <= maxReferenceKey {
 			d.Key = r.Key

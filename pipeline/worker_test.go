@@ -137,8 +137,6 @@ func TestFilteredAndFailedRecordsAreAccountedFor(t *testing.T) {
 }
 
 func TestADeadLetterIsTheRecordAsItWasRead(t *testing.T) {
-	b := newBroker("read")
-	b.log[0].Headers, b.log[0].Timestamp = []stream.Header{{Key: "h", Value: []byte("1")}}, 5
 	change := stepFunc(func(b *stream.Batch) error {
 		for i := range b.Records {
 			b.Records[i].Preserve(new(stream.Original))
@@ -146,20 +144,25 @@ func TestADeadLetterIsTheRecordAsItWasRead(t *testing.T) {
 		}
 		return nil
 	})
-	refuse := stepFunc(func(b *stream.Batch) error {
-		b.Fail(0, &stream.Cause{Step: "refuse", Reason: stream.ReasonError, Message: "no"})
-		return nil
-	})
-	s := spec(b, []Stage{{"change", change}, {"again", change}, {"refuse", refuse}}, nil)
-	if err := drain(t, s, time.Second); err != nil {
-		t.Fatal(err)
-	}
-	dead := b.wrote[0]
-	if h, _ := dead.Header("h"); string(dead.Key) != "0" || string(dead.Value) != "read" || string(h) != "1" || dead.Timestamp != 5 {
-		t.Errorf("the dead letter is %s: %s with header %q and timestamp %d, want the record as it was read", dead.Key, dead.Value, h, dead.Timestamp)
-	}
-	if step, _ := dead.Header("sp-step"); string(step) != "refuse" {
-		t.Errorf("the step is %q", step)
+	for _, cause := range []stream.Cause{{Reason: stream.ReasonError, Message: "no"}, {Reason: stream.ReasonLimit, Message: "out of memory", Plugin: "ff"}} {
+		b := newBroker("read")
+		b.log[0].Headers, b.log[0].Timestamp = []stream.Header{{Key: "h", Value: []byte("1")}}, 5
+		refuse := stepFunc(func(b *stream.Batch) error {
+			cause.Step = "refuse"
+			b.Fail(0, &cause)
+			return nil
+		})
+		s := spec(b, []Stage{{"change", change}, {"again", change}, {"refuse", refuse}}, nil)
+		if err := drain(t, s, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		dead := b.wrote[0]
+		if h, _ := dead.Header("h"); string(dead.Key) != "0" || string(dead.Value) != "read" || string(h) != "1" || dead.Timestamp != 5 {
+			t.Errorf("%s: the dead letter is %s: %s with header %q and timestamp %d, want the record as it was read", cause.Reason, dead.Key, dead.Value, h, dead.Timestamp)
+		}
+		if step, _ := dead.Header("sp-step"); string(step) != "refuse" {
+			t.Errorf("the step is %q", step)
+		}
 	}
 }
 

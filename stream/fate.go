@@ -49,7 +49,7 @@ const (
 	ReasonDepth    Reason = "depth"    // a plugin's calls went too deep on it
 	ReasonContract Reason = "contract" // a plugin broke the ABI on it
 	ReasonOutput   Reason = "output"   // what a plugin made of it is over a limit
-	ReasonLimit    Reason = "limit"    // the record itself is over a limit
+	ReasonLimit    Reason = "limit"    // the record itself is over a limit, or a plugin was at it
 	ReasonLate     Reason = "late"     // reorder: its turn had passed
 	ReasonGap      Reason = "gap"      // reorder: it waited behind a gap, and on_gap is dlq
 	ReasonProduce  Reason = "produce"  // the broker refuses the record for good, e.g. as too large

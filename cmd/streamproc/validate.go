@@ -86,6 +86,9 @@ func probe(cmd *cobra.Command, o *validateOptions, cfg *config.Config) error {
 		return &exit{exitInvalid, err}
 	}
 	defer func() { _ = d.Close(ctx) }()
+	if err := d.Probe(ctx); err != nil {
+		return &exit{exitInvalid, err}
+	}
 	if o.format.value == "text" {
 		if err := printPlan(cmd.OutOrStdout(), &o.output, cfg, nil); err != nil {
 			return err
