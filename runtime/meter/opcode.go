@@ -104,7 +104,7 @@ const (
 	costBulk   = 16  // and one for each 4 bytes or each table entry
 	costFill   = 32  // likewise: the engine copies what it has filled, twice as much at each turn
 	costGrow   = 128 // and one for each 16 bytes, which the system has to come by; or for each table entry
-	costRef    = 128 // the engine is asked, in Go
+	costRef    = 255 // the engine is asked, in Go, which leaves garbage
 )
 
 // names of what opcodes belong to that WebAssembly 2.0 does not have.
