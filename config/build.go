@@ -187,12 +187,12 @@ func (b *builder) plugin(name string) value {
 			{name: "oci", doc: "Where the module is in a registry, by digest: `HOST/NAME@sha256:…`. It is kept in the cache.", value: artifactName(&p.OCI)},
 			{name: "signature", doc: "Whose signature the module must have; nothing else is loaded.", value: signature(&p.Signer)},
 			{name: "capabilities", doc: "What the plugin is given of the world: `clock`, the time of the clock on the wall instead of that of the batch.", value: capabilities(&p.Capabilities)},
-			{name: "kv", doc: "What the plugin may read while it works, by `kv_get`: the strings of a Redis under a prefix. A module only.", value: b.kv(&p.KV)},
+			{name: "kv", doc: "What the plugin may read while it works, by `kv_get`: the strings of a Redis under a prefix.", value: b.kv(&p.KV)},
 			{name: "metrics", doc: "Names of the counters of the plugin, `metric` of `streamproc_plugin_counts_total`. It counts by their places in this list, from 0.", value: counters(&p.Metrics)},
 		}
 	}).then(func(a at) {
-		if p.KV != nil && p.Script() != "" {
-			a.fail(conflict, "leave kv out, or write the plugin in another language", "a script has no kv_get")
+		if p.KV != nil && p.Lua != "" {
+			a.fail(conflict, "leave kv out, or write the plugin in another language", "a script in Lua has no kv_get")
 		}
 		if p.Signer != "" && p.Script() != "" {
 			a.fail(conflict, "pin it with sha256 instead", "a script is not signed")

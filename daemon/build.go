@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"sync/atomic"
 
 	"github.com/streamproc/streamproc/config"
@@ -265,7 +264,7 @@ func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse
 	if err != nil {
 		return fmt.Errorf("step %s: %w", step, err)
 	}
-	if c.KV != nil && !strings.HasPrefix(p.ABI(), "sp1") {
+	if c.KV != nil && !p.LooksUp() {
 		return errors.Join(fmt.Errorf("step %s: plugin %s is for %s, which has no kv_get: leave kv out", step, c.Name, p.ABI()), p.Close(ctx))
 	}
 	b.plugins[use], b.names[use], b.trials[step] = p, step, &atomic.Pointer[trial]{}

@@ -113,8 +113,27 @@ func TestWhatPluginsReadIsNotAStoreOfState(t *testing.T) {
 	}
 }
 
-func TestOnlyModulesOfOurABIHaveLookups(t *testing.T) {
+func TestPluginsOfOthersHaveNoLookups(t *testing.T) {
 	text := strings.Replace(lookingUpIn(t, "127.0.0.1:1"), "runtime/testdata/lookup.wasm", "runtime/compat/redpanda/testdata/rust.wasm", 1)
+	if err := tried(t, text); err == nil || !strings.Contains(err.Error(), "step enrich: plugin enrich is for redpanda, which has no kv_get: leave kv out") {
+		t.Errorf("it says %v", err)
+	}
+}
+
+func TestAScriptMayHaveLookups(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "enrich.js")
+	if err := os.WriteFile(script, []byte("export const map = v => kvGet(v.user)"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(lookingUp, `wasm: "LOOKUP"`, `js: "`+script+`"`, 1)
+	if err := tried(t, strings.Replace(text, "USERS", "127.0.0.1:1", 1)); err != nil {
+		t.Error(err)
+	}
+}
+
+// tried builds the pipelines of a text, and lets go of them.
+func tried(t *testing.T, text string) error {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "pipelines.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -123,8 +142,9 @@ func TestOnlyModulesOfOurABIHaveLookups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = New(t.Context(), cfg, Options{Logger: slog.New(slog.DiscardHandler)})
-	if err == nil || !strings.Contains(err.Error(), "step enrich: plugin enrich is for redpanda, which has no kv_get: leave kv out") {
-		t.Errorf("it says %v", err)
+	d, err := New(t.Context(), cfg, Options{Logger: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		err = d.Close(t.Context())
 	}
+	return err
 }

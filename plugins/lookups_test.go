@@ -10,21 +10,6 @@ import (
 	"github.com/streamproc/streamproc/runtime"
 )
 
-// shelf is a store in memory.
-type shelf map[string]string
-
-// Get implements runtime.Lookups.
-func (s shelf) Get(_ context.Context, keys []string, _ int, tell func(int, []byte, error)) error {
-	for i, k := range keys {
-		if v, ok := s[k]; ok {
-			tell(i, []byte(v), nil)
-		} else {
-			tell(i, nil, nil)
-		}
-	}
-	return nil
-}
-
 // TestSDKsAskTheHost runs testdata/lookups, which looks each record up, counts it, and asks for the time.
 func TestSDKsAskTheHost(t *testing.T) { askTheHost(t, "testdata/lookups") }
 
@@ -47,7 +32,7 @@ func askTheHost(t *testing.T, dir string) {
 // asks looks up a value, none, an empty one, and one that is larger than SDKs make room for at first.
 func asks(t *testing.T, rt *runtime.Runtime, module []byte) {
 	long, counted := strings.Repeat("long ", 2_000), int64(0)
-	p, err := rt.Load(t.Context(), runtime.Source{Name: "lookups", Bytes: module, Metrics: []string{"seen"}, Lookups: shelf{"a": "größer", "none": "", "long": long}})
+	p, err := rt.Load(t.Context(), runtime.Source{Name: "lookups", Bytes: module, Metrics: []string{"seen"}, Lookups: &guesttest.Shelf{Values: map[string]string{"a": "größer", "none": "", "long": long}}})
 	if err != nil {
 		t.Fatal(err)
 	}

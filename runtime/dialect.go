@@ -53,6 +53,9 @@ type Frugal interface{ Defaults() Limits }
 // SlowStarter is a Dialect whose guests may spend more than others until they are ready.
 type SlowStarter interface{ StartFuel() int64 }
 
+// Looker is a Dialect whose guests may look keys up, as those of sp1 may, by Host.Lookup.
+type Looker interface{ LooksUp() }
+
 // The powers that a Session may have over its guest's WASI, which reaches nothing without them.
 type (
 	// Environment has arguments and variables ("NAME=value") for the guest.
@@ -211,6 +214,13 @@ func (h *Host) Context(ctx context.Context) context.Context { return h.guest.con
 
 // Charge lets the guest pay for so many bytes that the host copies or clears for it.
 func (h *Host) Charge(bytes int) { h.guest.charge(bytes, costBytesShift) }
+
+// Lookup gives the guest, which is at work on records, the value of a key; nil is none, and given false that it was given
+// nothing to read. It counts as a call of a host function. Whatever keeps it from a value ends the call of the guest.
+func (h *Host) Lookup(key []byte) (value []byte, given bool) {
+	h.CountCall()
+	return h.guest.lookUp(key)
+}
 
 // CountCall counts one call of a host function against the limit of the records at hand.
 func (h *Host) CountCall() { h.guest.countHostCall() }

@@ -145,22 +145,23 @@ func hostKVGet(g *Guest, m api.Module, stack []uint64) {
 	g.countHostCall()
 	key, readable := read(m, stack[0], stack[1])
 	room, writable := read(m, stack[2], stack[3])
-	if !readable || !writable || g.calling == 0 || g.plugin.lookups == nil {
+	if !readable || !writable {
 		stack[0] = api.EncodeI32(kvRefused)
 		return
 	}
-	g.countLookup(key)
-	value := g.lookUp(string(key))
-	g.charge(len(key)+len(value), costBytesShift)
-	g.afford()
-	switch {
+	switch value, given := g.lookUp(key); {
+	case !given:
+		stack[0] = api.EncodeI32(kvRefused)
+		return
 	case value == nil:
 		stack[0] = api.EncodeI32(kvAbsent)
 		return
-	case len(value) <= len(room):
-		copy(room, value)
+	default:
+		if len(value) <= len(room) {
+			copy(room, value)
+		}
+		stack[0] = api.EncodeI32(int32(len(value)))
 	}
-	stack[0] = api.EncodeI32(int32(len(value)))
 }
 
 func (g *Guest) countLookup(key []byte) {
@@ -172,8 +173,21 @@ func (g *Guest) countLookup(key []byte) {
 	}
 }
 
-// lookUp returns the value of a key, or nil. Whatever keeps it from that ends the call.
-func (g *Guest) lookUp(key string) []byte {
+// lookUp returns the value of a key, or nil; given is false where there is nothing to read, or no record at hand. The guest
+// pays for it.
+func (g *Guest) lookUp(key []byte) (value []byte, given bool) {
+	if g.calling == 0 || g.plugin.lookups == nil {
+		return nil, false
+	}
+	g.countLookup(key)
+	value = g.valueOf(string(key))
+	g.charge(len(key)+len(value), costBytesShift)
+	g.afford()
+	return value, true
+}
+
+// valueOf returns the value of a key, or nil. Whatever keeps it from that ends the call.
+func (g *Guest) valueOf(key string) []byte {
 	a, known := g.kv.known[key]
 	if !known {
 		if err := g.ask(g.ctx, []string{key}); err != nil {

@@ -191,6 +191,12 @@ func (p *Plugin) ABI() string {
 	return "sp1 (" + string(p.form) + ")"
 }
 
+// LooksUp says whether guests of this ABI have a way to look keys up.
+func (p *Plugin) LooksUp() bool {
+	_, ok := p.dialect.(Looker)
+	return ok || p.dialect == nil
+}
+
 // Metrics are the names of the counters of sp1.metric_add.
 func (p *Plugin) Metrics() []string { return p.metrics }
 

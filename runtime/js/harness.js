@@ -1,6 +1,6 @@
 // Runs inside the engine, before the author's script. What it needs of the language it takes first, so that a script
 // that changes a built-in changes itself only. The host calls start once, and then one function for each batch.
-(function (hostLog) {
+(function (hostLog, hostLookup) {
   "use strict";
   const { parse, stringify } = JSON;
   const { isArray } = Array;
@@ -10,6 +10,12 @@
   globalThis.console = {};
   for (const [level, names] of [[0, ["debug", "trace"]], [1, ["log", "info"]], [2, ["warn"]], [3, ["error"]]])
     for (const name of names) console[name] = (...args) => hostLog(level, `${args.map(show).join(" ")}`); // a string, whatever join is by now
+
+  globalThis.kvGet = key => {
+    const found = hostLookup(`${key}`);
+    if (found === undefined) throw new Error("kvGet is for records, in a plugin that is given something to read: kv: { store: NAME, prefix: TEXT }");
+    return found === "" ? null : found.slice(1);
+  };
 
   globalThis.TextEncoder = class TextEncoder {
     encode(text = "") { return Uint8Array_.from(unescape(encodeURIComponent(text)), c => c.charCodeAt(0)); }

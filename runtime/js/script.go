@@ -53,9 +53,12 @@ func (s *Script) Functions() []runtime.HostFunction {
 		{Module: "env", Name: "host_promise_rejection", Types: "iii:", Call: func(runtime.Session, api.Module, []uint64) {}},
 		{Module: "env", Name: "host_module_normalize", Types: "ii:i", Call: none},
 		{Module: "env", Name: "host_module_load", Types: "ii:i", Call: none},
-		{Module: "env", Name: "host_call", Types: "iiiii:i", Call: hostLog},
+		{Module: "env", Name: "host_call", Types: "iiiii:i", Call: hostCall},
 	}
 }
+
+// LooksUp implements runtime.Looker.
+func (s *Script) LooksUp() {}
 
 // Defaults implements runtime.Frugal: code that branches at every step, as an interpreter does, is charged well above what
 // it does, so that 300 M units are 3 to 30 ms; filling memory is charged by what it costs, 100 ms at most. The engine limits its stack by itself.

@@ -94,7 +94,11 @@ func (s *session) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h, err := e.invoke(ctx, wrap, logger)
+	lookup, err := e.with(ctx, "qjs_new_host_function", []byte(kvGet), 0)
+	if err != nil {
+		return err
+	}
+	h, err := e.invoke(ctx, wrap, logger, lookup)
 	if err != nil {
 		return fmt.Errorf("loading the harness: %w", err)
 	}
@@ -177,27 +181,61 @@ func (s *session) spent() string {
 	return fmt.Sprintf("%s was stopped: it has spent its fuel of %d units", s.script.name, given)
 }
 
-// hostLog is console.log and its kind: a level and a text.
-func hostLog(g runtime.Session, m api.Module, stack []uint64) {
-	s := g.(*session)
-	argv := uint32(stack[4])
-	stack[0] = 0
-	level, ok1 := m.Memory().ReadUint32Le(argv)
-	text, ok2 := m.Memory().ReadUint32Le(argv + 4)
-	if !ok1 || !ok2 {
-		return
+const kvGet = "kvGet"
+
+// hostCall is what the harness asks of the host, by its name: console.log and its kind, of a level and a text, and kvGet.
+func hostCall(g runtime.Session, m api.Module, stack []uint64) {
+	s, argv := g.(*session), uint32(stack[4])
+	name, _ := m.Memory().Read(uint32(stack[0]), uint32(stack[1]))
+	answer, err := uint64(0), error(nil)
+	if string(name) == kvGet {
+		answer, err = s.lookUp(m, argv)
+	} else {
+		answer, err = s.log(m, argv)
 	}
+	if err != nil {
+		runtime.Stop(stream.ReasonTrap, fmt.Sprintf("%s: %v", name, err))
+	}
+	stack[0] = answer
+}
+
+// argument reads argument i of a call as text.
+func (s *session) argument(m api.Module, argv uint32, i uint32) ([]byte, error) {
+	h, ok := m.Memory().ReadUint32Le(argv + 4*i)
+	if !ok {
+		return nil, errMemory
+	}
+	return s.engine.text(s.ctx, handle(h))
+}
+
+func (s *session) log(m api.Module, argv uint32) (uint64, error) {
 	s.host.CountCall()
-	n, err1 := s.engine.text(s.ctx, handle(level))
-	line, err2 := s.engine.text(s.ctx, handle(text))
-	undefined, err3 := s.engine.call(s.ctx, "qjs_get_undefined")
-	if err := errors.Join(err1, err2, err3); err != nil {
-		runtime.Stop(stream.ReasonTrap, "logging: "+err.Error())
+	level, err1 := s.argument(m, argv, 0)
+	line, err2 := s.argument(m, argv, 1)
+	if err := errors.Join(err1, err2); err != nil {
+		return 0, err
 	}
-	if len(n) == 1 {
-		s.host.Log(uint32(n[0]-'0'), line)
+	if len(level) == 1 {
+		s.host.Log(uint32(level[0]-'0'), line)
 	}
-	stack[0] = undefined
+	return s.engine.call(s.ctx, "qjs_get_undefined")
+}
+
+// lookUp answers with "=" and the value, with nothing where there is none, and with undefined where there is nothing to read.
+func (s *session) lookUp(m api.Module, argv uint32) (uint64, error) {
+	key, err := s.argument(m, argv, 0)
+	if err != nil {
+		return 0, err
+	}
+	value, given := s.host.Lookup(key)
+	if !given {
+		return s.engine.call(s.ctx, "qjs_get_undefined")
+	}
+	if value != nil {
+		value = append([]byte{'='}, value...)
+	}
+	text, err := s.engine.newString(s.ctx, value)
+	return uint64(text), err
 }
 
 // Close implements runtime.Session. A script has no last word.

@@ -26,7 +26,8 @@ def receive():
 
 
 def send(kind, part):
-    """Kinds are 0 to 3, a line for the log and its level; R, ready; E, the script cannot be used; A, answers; O, outputs."""
+    """Kinds are 0 to 3, a line for the log and its level; R, ready; E, the script cannot be used; A, answers; O, outputs; K, a
+    key to look up, which is answered by a length and so many bytes."""
     part = kind + len(part).to_bytes(4, "little") + part
     while part:
         part = part[write(1, part) :]
@@ -51,6 +52,15 @@ class Log:
 
     def isatty(self):
         return False
+
+
+def kv_get(key):
+    """The value of a key in the store that the configuration gives the plugin (kv), as text, or None."""
+    send(b"K", str(key).encode("utf-8", "replace"))
+    found = take(int.from_bytes(take(4), "little")).decode("utf-8", "replace")
+    if found == "?":
+        raise RuntimeError("kv_get is for records, in a plugin that is given something to read: kv: { store: NAME, prefix: TEXT }")
+    return None if found == "-" else found[1:]
 
 
 class Neighbours:
@@ -94,6 +104,8 @@ encode, encode_ascii = encoder(encode_basestring), encoder(encode_basestring_asc
 Spec, Module, Record = type(sys.__spec__), type(sys), type(sys.implementation)
 sys.stdin, sys.stdout, sys.stderr = None, Log(b"1"), Log(b"2")
 sys.meta_path.insert(0, Neighbours())
+sys.modules["streamproc"] = Module("streamproc")
+sys.modules["streamproc"].kv_get = kv_get
 
 start = loads(receive()[0])
 name, as_bytes = start["name"], start["bytes"]

@@ -61,6 +61,9 @@ func (s *Script) Check(m *meter.Module) error {
 // Functions implements runtime.Dialect: WASI is all that it needs.
 func (s *Script) Functions() []runtime.HostFunction { return nil }
 
+// LooksUp implements runtime.Looker.
+func (s *Script) LooksUp() {}
+
 // Defaults implements runtime.Frugal. The engine's file is larger than others may be: whoever reads it holds it against
 // its digest. Fuel is as for other scripts.
 func (s *Script) Defaults() runtime.Limits {

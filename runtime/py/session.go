@@ -169,6 +169,8 @@ func (s *session) told(kind byte, part []byte) {
 	case '0', '1', '2', '3':
 		s.host.CountCall()
 		s.host.Log(uint32(kind-'0'), part)
+	case 'K':
+		s.lookUp(part)
 	case 'R':
 		if err := json.Unmarshal(part, &s.has); err != nil {
 			runtime.Stop(stream.ReasonContract, "the engine does not say what the script has")
@@ -182,6 +184,19 @@ func (s *session) told(kind byte, part []byte) {
 	default:
 		runtime.Stop(stream.ReasonContract, fmt.Sprintf("the engine writes a frame of the unknown kind %q", kind))
 	}
+}
+
+// lookUp answers a lookup: with "=" and the value, with "-" where there is none, and with "?" where there is nothing to read.
+func (s *session) lookUp(key []byte) {
+	value, given := s.host.Lookup(key)
+	kind := byte('=')
+	if !given {
+		kind = '?'
+	} else if value == nil {
+		kind = '-'
+	}
+	s.in = binary.LittleEndian.AppendUint32(s.in[:0], uint32(1+len(value)))
+	s.in = append(append(s.in, kind), value...)
 }
 
 // Close implements runtime.Session.

@@ -14,6 +14,12 @@ interface Rec {
 /** Writes to the log of streamproc. */
 declare const console: Record<"debug" | "log" | "info" | "warn" | "error" | "trace", (...args: unknown[]) => void>;
 
+/**
+ * The value of a key in the store that the configuration gives the plugin (kv), as text; null if there is none. Within a batch
+ * a key has one value. It is for what is called for records: in init it throws, and so it does where there is no kv.
+ */
+declare function kvGet(key: string | number): string | null;
+
 declare class TextEncoder { encode(text?: string): Uint8Array }
 declare class TextDecoder { decode(bytes: ArrayBuffer | Uint8Array): string }
 
