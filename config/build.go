@@ -191,9 +191,6 @@ func (b *builder) plugin(name string) value {
 			{name: "metrics", doc: "Names of the counters of the plugin, `metric` of `streamproc_plugin_counts_total`. It counts by their places in this list, from 0.", value: counters(&p.Metrics)},
 		}
 	}).then(func(a at) {
-		if p.KV != nil && p.Lua != "" {
-			a.fail(conflict, "leave kv out, or write the plugin in another language", "a script in Lua has no kv_get")
-		}
 		if p.Signer != "" && p.Script() != "" {
 			a.fail(conflict, "pin it with sha256 instead", "a script is not signed")
 		}

@@ -103,7 +103,6 @@ var mistakes = []struct {
 	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, kv: { store: state, prefix: "" } } }` + "\npipelines:\n  accept:", `a prefix has 1 to 256 bytes, not 0`, true},
 	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, kv: { store: state, prefix: "{sp:" } } }` + "\npipelines:\n  accept:", `under "{sp:" lies the state of steps`, true},
 	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, kv: { store: state, prefix: "u:", prefetch: id } } }` + "\npipelines:\n  accept:", `write $.id for a field of the value`, true},
-	{"pipelines:\n  accept:", `  plugins: { p: { lua: p.lua, kv: { store: state, prefix: "u:" } } }` + "\npipelines:\n  accept:", `a script in Lua has no kv_get`, true},
 	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, metrics: [a, a] } }` + "\npipelines:\n  accept:", `the counter is there twice`, true},
 	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, metrics: [A-b] } }` + "\npipelines:\n  accept:", `"A-b" is no name of a counter`, false},
 	{"[\"127.0.0.1:6379\"]", "[]", "the list is empty (name at least one host:port)", true},

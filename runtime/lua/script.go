@@ -23,7 +23,7 @@ import (
 var Engine []byte
 
 // EngineSHA256 is the digest of Engine.
-const EngineSHA256 = "3f774b75c0dc49523a9b817409399e98dc2abb4c5001985249750bfe3245281c"
+const EngineSHA256 = "459f9bc9a0c785d99c1b18d21ea01c7f41bd090e68686657570420bca9671639"
 
 // extension is that of every file of a script.
 const extension = ".lua"
@@ -82,9 +82,14 @@ func (s *Script) Functions() []runtime.HostFunction {
 	return []runtime.HostFunction{
 		{Module: "lua", Name: "protect", Types: "iii:i", Call: protect},
 		{Module: "lua", Name: "unwind", Types: ":", Call: func(runtime.Session, api.Module, []uint64) { runtime.Unwind() }},
+		{Module: "lua", Name: "find", Types: "ii:i", Call: find},
+		{Module: "lua", Name: "take", Types: "i:", Call: take},
 		{Module: "lua", Name: "log", Types: "iii:", Call: hostLog},
 	}
 }
+
+// LooksUp implements runtime.Looker.
+func (s *Script) LooksUp() {}
 
 // Defaults implements runtime.Frugal: those of other scripts.
 func (s *Script) Defaults() runtime.Limits { return runtime.Limits{Fuel: 300_000_000, Depth: 10_000} }

@@ -35,6 +35,7 @@ type session struct {
 	kept    script.Snapshot // of Keep
 	threw   bool            // a record of the last call threw: the state of the script is not to be trusted
 	in      script.Input
+	found   []byte // by the last lookup
 	stack   [5]uint64
 }
 
@@ -231,6 +232,37 @@ func protect(g runtime.Session, m api.Module, stack []uint64) {
 	stack[0] = 0
 	if unwound {
 		stack[0] = 1
+	}
+}
+
+// What find gives where there is no value.
+const (
+	absent  = -1
+	nothing = -2 // to read
+)
+
+// find looks a key up, and gives the length of its value, which take then copies.
+func find(g runtime.Session, m api.Module, stack []uint64) {
+	s := g.(*session)
+	key, ok := m.Memory().Read(uint32(stack[0]), uint32(stack[1]))
+	if !ok {
+		runtime.Stop(stream.ReasonContract, "the engine looks up what is outside of its memory")
+	}
+	value, given := s.host.Lookup(key)
+	switch s.found = value; {
+	case !given:
+		stack[0] = api.EncodeI32(nothing)
+	case value == nil:
+		stack[0] = api.EncodeI32(absent)
+	default:
+		stack[0] = api.EncodeI32(int32(len(value)))
+	}
+}
+
+func take(g runtime.Session, m api.Module, stack []uint64) {
+	s := g.(*session)
+	if !m.Memory().Write(uint32(stack[0]), s.found) {
+		runtime.Stop(stream.ReasonContract, "the engine has no room for what it looks up")
 	}
 }
 

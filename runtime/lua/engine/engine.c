@@ -19,6 +19,8 @@
 
 IMPORT(protect) int host_protect(lua_State *L, void *f, void *ud);
 IMPORT(unwind) _Noreturn void host_unwind(void);
+IMPORT(find) int32_t host_find(const char *key, size_t n); /* how long the value is, ABSENT or NOTHING */
+IMPORT(take) void host_take(char *to); /* the value found */
 IMPORT(log) void host_log(int level, const char *text, size_t n);
 
 /* ---- Unwinding ---- */
@@ -114,6 +116,22 @@ static int json_decode(lua_State *L) {
     luaL_error(L, "this is not JSON");
   return 1;
 }
+enum { ABSENT = -1, NOTHING = -2 };
+
+static int kv_get(lua_State *L) {
+  size_t n;
+  const char *key = luaL_checklstring(L, 1, &n);
+  int32_t length = host_find(key, n);
+  if (length == NOTHING) luaL_error(L, "kv_get is for records, in a plugin that is given something to read: kv: { store: NAME, prefix: TEXT }");
+  if (length == ABSENT) {
+    lua_pushnil(L);
+    return 1;
+  }
+  luaL_Buffer b;
+  host_take(luaL_buffinitsize(L, &b, (size_t)length));
+  luaL_pushresultsize(&b, (size_t)length);
+  return 1;
+}
 static const luaL_Reg json[] = {{"encode", json_encode}, {"decode", json_decode}, {NULL, NULL}};
 
 /* load takes text alone: what is made of bytes could do to the engine what it likes. */
@@ -182,6 +200,7 @@ static void open_libraries(lua_State *L) {
   lua_register(L, "print", log_info);
   lua_register(L, "load", load_text);
   lua_register(L, "array", make_array);
+  lua_register(L, "kv_get", kv_get);
   luaL_newlib(L, logs);
   lua_setglobal(L, "log");
   luaL_newlib(L, json);
