@@ -112,6 +112,7 @@ const (
 	retryPatience  = 30 * time.Second
 	retryLimit     = int(retryPatience / retryMin) // never reached: patience ends first
 	metadataMinAge = 250 * time.Millisecond        // how soon after one look at the leaders the next may follow
+	metadataMaxAge = 30 * time.Second              // and how late: partitions that are added are found by it
 	dialPatience   = 3 * time.Second
 	answerPatience = 5 * time.Second // beyond what a request itself may take: a broker that hangs is given up
 )
@@ -139,6 +140,7 @@ func (c *Cluster) options(log *slog.Logger) []kgo.Opt {
 		kgo.RequestRetries(retryLimit),
 		kgo.RetryTimeout(retryPatience),
 		kgo.MetadataMinAge(metadataMinAge),
+		kgo.MetadataMaxAge(metadataMaxAge),
 		kgo.Dialer(c.dialer()),
 		kgo.RequestTimeoutOverhead(answerPatience),
 	}
