@@ -114,7 +114,7 @@ func (b *builder) kafka(name string) value {
 	return object(func() settings {
 		return settings{
 			{name: "brokers", doc: "Where to ask for the cluster first. One entry may hold several, with commas between them.", need: "add brokers: [host:9092]", value: addresses(&k.Brokers)},
-			{name: "client_id", doc: "The name by which the brokers know this client, in their logs and quotas.", value: text(&k.ClientID)},
+			{name: "client_id", doc: "The name by which the brokers know this client, in their logs and quotas. With `delivery: exactly_once` a dash and the transactional id follow for the members of a group.", value: text(&k.ClientID)},
 			{name: "tls", doc: "Whether and how connections are encrypted.", value: tls(&k.TLS)},
 			{name: "sasl", doc: "How to log in.", value: object(func() settings {
 				return settings{

@@ -55,6 +55,7 @@ const (
 // Dial makes the client of one membership; outputs are numbered from 1 as stream.Sink. limitBytes bounds what may wait to
 // be written, over all outputs. It does not wait for the brokers.
 func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log *slog.Logger) (*Client, error) {
+	cluster.ClientID = group.memberName(cluster.ClientID)
 	c := &Client{cluster: cluster, group: group, log: log, member: newMembership(), closed: make(chan struct{}), topicIDs: map[string][16]byte{},
 		parts: map[stream.Partition]*position{}, polled: map[stream.Partition]stamp{}, fetched: map[stream.Partition]stream.Commit{}}
 	c.pulse.beat()

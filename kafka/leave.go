@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // leaveAfter is how long franz-go may take to leave the group before it is done in its place.
@@ -37,9 +35,6 @@ func (c *Client) Close() {
 	left := make(chan struct{})
 	go func() {
 		defer close(left)
-		if c.group.Consumer { // that protocol has no such request
-			return
-		}
 		member, _ := c.cl.GroupMetadata()
 		c.cut()
 		if err := c.leave(member); err != nil {
@@ -62,24 +57,12 @@ func (c *Client) leave(member string) error {
 	if member == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.group.SessionTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), c.group.session())
 	defer cancel()
 	cl, err := kgo.NewClient(append(c.cluster.options(c.log), c.cluster.patientDialer())...)
 	if err != nil {
 		return fmt.Errorf("making a Kafka client: %w", err)
 	}
 	defer cl.Close()
-	q := kmsg.NewPtrLeaveGroupRequest()
-	q.Group, q.MemberID = c.group.Name, member
-	m := kmsg.NewLeaveGroupRequestMember()
-	m.MemberID, m.Reason = member, kmsg.StringPtr("closed while it joined")
-	q.Members = append(q.Members, m)
-	resp, err := q.RequestWith(ctx, cl)
-	if err == nil {
-		err = kerr.ErrorForCode(resp.ErrorCode)
-	}
-	if err != nil {
-		return fmt.Errorf("leaving group %s: %w", c.group.Name, err)
-	}
-	return nil
+	return leave(ctx, cl, &c.group, member, "closed while it joined")
 }

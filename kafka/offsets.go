@@ -102,11 +102,11 @@ func (o *Offsets) After(ctx context.Context, t time.Time) (map[stream.Partition]
 func (o *Offsets) Idle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*checkPatience)
 	defer cancel()
-	groups, err := o.adm.DescribeGroups(ctx, o.group.Name)
+	list, err := members(ctx, o.adm, &o.group)
 	if err != nil {
-		return fmt.Errorf("asking for the members of group %s: %w", o.group.Name, err)
+		return err
 	}
-	if n := len(groups[o.group.Name].Members); n > 0 {
+	if n := len(list); n > 0 {
 		return fmt.Errorf("group %s has %d member(s): stop every instance first", o.group.Name, n)
 	}
 	return nil

@@ -53,13 +53,16 @@ func (g *Group) TransactionTimeout() time.Duration {
 	return transactionTimeout(g.SessionTimeout)
 }
 
-// silence is how long the group may be silent before a commit is refused (guard G2): half of a session.
-func (g *Group) silence() time.Duration {
+// session is how long the group misses nobody who is silent.
+func (g *Group) session() time.Duration {
 	if g.Consumer {
-		return consumerSession / 2
+		return consumerSession
 	}
-	return g.SessionTimeout / 2
+	return g.SessionTimeout
 }
+
+// silence is how long the group may be silent before a commit is refused (guard G2).
+func (g *Group) silence() time.Duration { return g.session() / 2 }
 
 // balancing are the options of the group protocol.
 func (g *Group) balancing() []kgo.Opt {

@@ -97,6 +97,42 @@ func deliveryIs(r *rig, level string) {
 	}
 }
 
+// A process that is killed and started again takes the place of the dead one: nobody waits for a session to end, which is
+// longer here than anybody would wait.
+func TestAKilledInstanceIsReplacedAtOnce(t *testing.T) {
+	for protocol, session := range map[string]string{"classic": "session_timeout: 5m", "consumer": "group_protocol: consumer"} { // there it is 45 s
+		t.Run(protocol, func(t *testing.T) {
+			r := newRig(t)
+			yaml := strings.Replace(inTransactions, "session_timeout: 6s", session, 1)
+			file := r.write("once.yaml", yaml)
+			a, b := r.start("run", "-c", file), r.start("run", "-c", file)
+			id := 0
+			round := func() {
+				seen := map[string]bool{}
+				var rs []*kgo.Record
+				for range 200 {
+					rs = append(rs, &kgo.Record{Key: fmt.Appendf(nil, "k%d", id%50), Value: fmt.Appendf(nil, `{"id":"%d","amount":1}`, id)})
+					id++
+				}
+				r.feed(rs)
+				r.read(r.out, 30*time.Second, func(rec *kgo.Record) bool {
+					seen[string(rec.Value)] = true
+					return len(seen) == id
+				})
+			}
+			round()
+			for range 3 {
+				a.kill()
+				a = r.start("run", "-c", file)
+				round()
+			}
+			a.says("is taken out of it", 30*time.Second)
+			a.drain()
+			b.drain()
+		})
+	}
+}
+
 const ids = 20_000
 
 func killsAndAFlush(r *rig, yaml string) (repeats int) {
