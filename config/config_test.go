@@ -225,7 +225,7 @@ func FuzzLoad(f *testing.F) {
 func TestNoPipelineReadsItsOwnDeadLetters(t *testing.T) {
 	const yaml = "version: 1\npipelines:\n  p:\n    source: { topics: [in, p.dlq] }\n    sinks: { out: { topic: out } }\n"
 	if _, err := load(t, yaml, nil); err == nil || !strings.Contains(err.Error(), "the pipeline would read its own dead letters from topic p.dlq (name another with dlq: { topic: NAME })") {
-		t.Errorf("error is %v", err)
+		t.Errorf("a pipeline that reads its own dead letters has the error %v", err)
 	}
 	if _, err := load(t, yaml+"    dlq: { topic: p.dead }\n", nil); err != nil {
 		t.Errorf("with another topic: %v", err)

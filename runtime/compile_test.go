@@ -182,7 +182,7 @@ func TestAModuleThatStartsWithMoreMemoryThanTheLimitIsTold(t *testing.T) {
 	rt := newRuntime(t, Options{})
 	_, err := rt.Load(t.Context(), Source{Name: "p", Bytes: wasmOf(t, "logs"), Limits: Limits{MemoryBytes: 3 << 16}}) // it has four pages
 	if err == nil || !strings.Contains(err.Error(), "it starts with more than the limit memory of 196608 bytes: raise that") {
-		t.Errorf("error is %v", err)
+		t.Errorf("a module of four pages under a limit of three has the error %v", err)
 	}
 	if _, err := rt.Load(t.Context(), Source{Name: "p", Bytes: wasmOf(t, "logs"), Limits: Limits{MemoryBytes: 4 << 16}}); err != nil {
 		t.Errorf("at the limit: %v", err)

@@ -41,9 +41,6 @@ func (s *session) batch(ctx context.Context, c *runtime.Call, todo []int) error 
 		return s.failed(err, c, todo)
 	}
 	a := script.Answers{Call: c, Lines: lines, JSON: stream.JSONValid, Bytes: s.script.Bytes, Outputs: outputs, Explain: s.explain}
-	if a.Bytes {
-		a.JSON = stream.JSONUnknown
-	}
 	if err := a.Give(todo); err != nil {
 		return runtime.Breach("%v", err)
 	}

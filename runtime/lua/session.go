@@ -174,9 +174,6 @@ func (s *session) batch(c *runtime.Call, todo []int) error {
 		return err
 	}
 	a := script.Answers{Call: c, Lines: lines, JSON: stream.JSONValid, Bytes: s.script.Bytes, Outputs: outputs, Explain: s.explain}
-	if a.Bytes {
-		a.JSON = stream.JSONUnknown
-	}
 	if err := a.Give(todo); err != nil {
 		return runtime.Breach("%v", err)
 	}

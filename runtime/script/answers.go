@@ -21,7 +21,7 @@ import (
 type Answers struct {
 	Call    Call
 	Lines   []byte
-	JSON    stream.JSONState // what the outputs are known to be
+	JSON    stream.JSONState // what the outputs are known to be; of bytes nothing is
 	Bytes   bool
 	Outputs []byte // with Bytes, one after the other
 	// Explain reads an error.
@@ -32,6 +32,9 @@ type Answers struct {
 
 // Give answers the records. An error is an engine that does not keep to the form.
 func (a *Answers) Give(todo []int) error {
+	if a.Bytes {
+		a.JSON = stream.JSONUnknown
+	}
 	for _, i := range todo {
 		if err := a.next(i); err != nil {
 			return fmt.Errorf("the engine answers record %d: %w", i, err)

@@ -32,6 +32,10 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	scratch, err := filepath.Abs(*dir) // the tests of a mutant run elsewhere
+	if err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	survived := 0
@@ -40,7 +44,7 @@ func run() error {
 		if *only != "" && m.Name != *only {
 			continue
 		}
-		h := hunt{m: m, dir: filepath.Join(root, *dir, m.Name), root: root, runs: *runs, processes: *processes}
+		h := hunt{m: m, dir: filepath.Join(scratch, m.Name), root: root, runs: *runs, processes: *processes}
 		killed, how, err := h.run(ctx)
 		if err != nil {
 			return err
