@@ -70,16 +70,28 @@ func Digest(module []byte) string {
 
 // Read reads a module from a file, and no more of it than a module may have.
 func Read(file string) ([]byte, error) {
+	return read(file, maxModuleBytes, "module")
+}
+
+// SignatureOf is the file beside a module's in which its signature is.
+func SignatureOf(module string) string { return module + ".minisig" }
+
+// ReadSignature reads the signature beside the file of a module, and no more of it than a signature may have.
+func ReadSignature(module string) ([]byte, error) {
+	return read(SignatureOf(module), maxSignatureBytes, "signature")
+}
+
+func read(file string, most int64, what string) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	module, err := io.ReadAll(io.LimitReader(f, maxModuleBytes+1))
-	if err == nil && len(module) > maxModuleBytes {
-		err = fmt.Errorf("%s has more than %d bytes, which no module may have", file, maxModuleBytes)
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(text)) > most {
+		return nil, fmt.Errorf("%s has more than %d bytes, which no %s may have", file, most, what)
 	}
-	return module, err
+	return text, err
 }
 
 // Sign signs a module under a name and version. The signature is in the format of minisign, over the statement, which is

@@ -1,11 +1,14 @@
 package artifact
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +16,7 @@ import (
 
 	"aead.dev/minisign"
 	"github.com/google/go-containerregistry/pkg/registry"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
 func keys(t *testing.T) (minisign.PublicKey, minisign.PrivateKey) {
@@ -133,16 +137,48 @@ func TestAPluginTravelsByDigest(t *testing.T) {
 
 // TestNoMoreOfAFileIsReadThanAModuleMayHave has files at the limit, above it and far above, without content.
 func TestNoMoreOfAFileIsReadThanAModuleMayHave(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "large.wasm")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for size, fits := range map[int64]bool{0: true, maxModuleBytes: true, maxModuleBytes + 1: false, 1 << 33: false} {
-		if err := os.Truncate(file, size); err != nil {
+	module := filepath.Join(t.TempDir(), "large.wasm")
+	for _, c := range []struct {
+		file string
+		read func(string) ([]byte, error)
+		most int64
+	}{{module, Read, maxModuleBytes}, {SignatureOf(module), ReadSignature, maxSignatureBytes}} {
+		if err := os.WriteFile(c.file, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if m, err := Read(file); (err == nil) != fits || fits && int64(len(m)) != size {
-			t.Errorf("of %d bytes came %d, %v", size, len(m), err)
+		for size, fits := range map[int64]bool{0: true, c.most: true, c.most + 1: false, 1 << 33: false} {
+			if err := os.Truncate(c.file, size); err != nil {
+				t.Fatal(err)
+			}
+			if m, err := c.read(module); (err == nil) != fits || fits && int64(len(m)) != size {
+				t.Errorf("%s: of %d bytes came %d, %v", c.file, size, len(m), err)
+			}
 		}
+	}
+}
+
+func TestARegistryThatDoesNotAnswerIsAwayAndOneThatRefusesIsNot(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	host := strings.TrimPrefix(server.URL, "http://")
+	pull := func() error {
+		_, err := Pull(t.Context(), host+"/p@sha256:"+strings.Repeat("0", 64), t.TempDir())
+		return err
+	}
+	if err := pull(); err == nil || errors.Is(err, ErrAway) {
+		t.Errorf("it has not got it: %v", err)
+	}
+	for status, away := range map[int]bool{http.StatusForbidden: false, http.StatusTooManyRequests: true, http.StatusServiceUnavailable: true} {
+		if err := asked(&errcode.ErrorResponse{StatusCode: status, URL: &url.URL{}}); errors.Is(err, ErrAway) != away {
+			t.Error(err)
+		}
+	}
+	server.Close()
+	if err := pull(); !errors.Is(err, ErrAway) {
+		t.Errorf("nobody listens: %v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Resolve(ended, host+"/p:v1"); err == nil || errors.Is(err, ErrAway) {
+		t.Errorf("it was given up: %v", err)
 	}
 }

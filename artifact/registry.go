@@ -2,11 +2,13 @@ package artifact
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -17,6 +19,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/credentials"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
 // The media types of what a plugin is in a registry.
@@ -38,6 +41,27 @@ type Plugin struct {
 
 // ErrNoDigest says that a reference names a tag alone, which may be something else tomorrow.
 var ErrNoDigest = errors.New("a plugin is named by its digest, HOST/NAME@sha256:…, which streamproc plugin resolve prints")
+
+// ErrAway says that a registry does not answer, or says that it cannot now: what was asked for may well be there.
+var ErrAway = errors.New("the registry is away")
+
+// asked marks an error as ErrAway where it is one.
+func asked(err error) error {
+	var said *errcode.ErrorResponse
+	var untrusted *tls.CertificateVerificationError
+	var trouble net.Error
+	switch {
+	case errors.Is(err, context.Canceled) || errors.As(err, &untrusted):
+		return err
+	case errors.As(err, &said):
+		if said.StatusCode < http.StatusInternalServerError && said.StatusCode != http.StatusTooManyRequests {
+			return err
+		}
+	case !errors.As(err, &trouble):
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrAway, err)
+}
 
 // repository is where a reference points. Registries on this machine are spoken to without TLS.
 func repository(reference string) (*remote.Repository, registry.Reference, error) {
@@ -84,17 +108,17 @@ func Push(ctx context.Context, reference string, p Plugin) (string, error) {
 		}
 		d, err := oras.PushBytes(ctx, repo, l.kind, l.data)
 		if err != nil {
-			return "", fmt.Errorf("pushing to %s: %w", reference, err)
+			return "", fmt.Errorf("pushing to %s: %w", reference, asked(err))
 		}
 		layers = append(layers, d)
 	}
 	manifest, err := pack(ctx, repo, layers)
 	if err != nil {
-		return "", fmt.Errorf("pushing to %s: %w", reference, err)
+		return "", fmt.Errorf("pushing to %s: %w", reference, asked(err))
 	}
 	d, err := oras.TagBytes(ctx, repo, ocispec.MediaTypeImageManifest, manifest, ref.Reference)
 	if err != nil {
-		return "", fmt.Errorf("pushing to %s: %w", reference, err)
+		return "", fmt.Errorf("pushing to %s: %w", reference, asked(err))
 	}
 	return fmt.Sprintf("%s/%s@%s", ref.Registry, ref.Repository, d.Digest), nil
 }
@@ -107,7 +131,7 @@ func Resolve(ctx context.Context, reference string) (string, error) {
 	}
 	d, err := repo.Resolve(ctx, ref.ReferenceOrDefault())
 	if err != nil {
-		return "", fmt.Errorf("resolving %s: %w", reference, err)
+		return "", fmt.Errorf("resolving %s: %w", reference, asked(err))
 	}
 	if d.MediaType != ocispec.MediaTypeImageManifest {
 		return "", fmt.Errorf("resolving %s: it is a %s, and no plugin", reference, d.MediaType)
@@ -138,12 +162,12 @@ func Pull(ctx context.Context, reference, cache string) (Plugin, error) {
 	var from oras.ReadOnlyTarget = repo
 	if cache != "" {
 		if from, err = cached(ctx, repo, ref, cache); err != nil {
-			return Plugin{}, fmt.Errorf("pulling %s: %w", reference, err)
+			return Plugin{}, fmt.Errorf("pulling %s: %w", reference, asked(err))
 		}
 	}
 	p, err := pull(ctx, from, ref)
 	if err != nil {
-		return Plugin{}, fmt.Errorf("pulling %s: %w", reference, err)
+		return Plugin{}, fmt.Errorf("pulling %s: %w", reference, asked(err))
 	}
 	return p, nil
 }

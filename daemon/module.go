@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/streamproc/streamproc/artifact"
 	"github.com/streamproc/streamproc/config"
 )
+
+// ErrAway says that something that a configuration names could not be asked for: the configuration may be right.
+var ErrAway = artifact.ErrAway
 
 // module reads a module from its file or registry, and has its signature checked where one is asked for.
 func (b *builder) module(ctx context.Context, p *config.Plugin) ([]byte, error) {
@@ -18,7 +21,7 @@ func (b *builder) module(ctx context.Context, p *config.Plugin) ([]byte, error) 
 		return m.Module, err
 	}
 	if m.Signature == nil {
-		return nil, errors.New("it is not signed, and the configuration wants a signature")
+		return nil, unsigned(p)
 	}
 	key, err := artifact.PublicKey(p.Signer)
 	if err != nil {
@@ -40,12 +43,21 @@ func (b *builder) fetch(ctx context.Context, p *config.Plugin) (m artifact.Plugi
 		}
 		return artifact.Pull(ctx, p.OCI, cache)
 	}
-	if m.Module, err = os.ReadFile(p.Wasm); err != nil || p.Signer == "" {
+	if m.Module, err = artifact.Read(p.Wasm); err != nil || p.Signer == "" {
 		return m, err
 	}
-	m.Signature, err = os.ReadFile(p.Wasm + ".minisig")
-	if err != nil {
-		return m, fmt.Errorf("reading its signature: %w", err)
+	m.Signature, err = artifact.ReadSignature(p.Wasm)
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil
 	}
-	return m, nil
+	return m, err
+}
+
+// unsigned says what a module lacks that the configuration wants signed, and who can mend it.
+func unsigned(p *config.Plugin) error {
+	if p.OCI != "" {
+		return fmt.Errorf("it is not signed, and the configuration wants a signature of %s: name a module that was pushed with its signature, or leave signature out", p.Signer)
+	}
+	return fmt.Errorf("it is not signed, and the configuration wants a signature of %s: there is no %s, which streamproc plugin sign %s makes; or leave signature out",
+		p.Signer, artifact.SignatureOf(p.Wasm), p.Wasm)
 }

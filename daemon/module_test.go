@@ -33,6 +33,10 @@ func TestAModuleIsTakenOnlyWithTheSignatureThatIsAskedFor(t *testing.T) {
 	if err := errors.Join(err, os.WriteFile(module, []byte("module"), 0o600), os.WriteFile(key, text, 0o600)); err != nil {
 		t.Fatal(err)
 	}
+	large := filepath.Join(dir, "large.wasm")
+	if err := errors.Join(os.WriteFile(large, nil, 0o600), os.Truncate(large, 64<<20+1)); err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)
 	push := func(p artifact.Plugin) string {
@@ -50,9 +54,10 @@ func TestAModuleIsTakenOnlyWithTheSignatureThatIsAskedFor(t *testing.T) {
 		wrong  string
 	}{
 		{config.Plugin{Wasm: module}, ""},
-		{config.Plugin{Wasm: module, Signer: key}, "reading its signature"},
+		{config.Plugin{Wasm: module, Signer: key}, "there is no " + module + ".minisig, which streamproc plugin sign " + module + " makes; or leave signature out"},
 		{config.Plugin{OCI: unsigned}, ""},
-		{config.Plugin{OCI: unsigned, Signer: key}, "it is not signed"},
+		{config.Plugin{OCI: unsigned, Signer: key}, "it is not signed, and the configuration wants a signature of " + key},
+		{config.Plugin{Wasm: large}, "has more than 67108864 bytes, which no module may have"},
 		{config.Plugin{OCI: signed, Signer: key}, ""},
 		{config.Plugin{OCI: swapped, Signer: key}, "the module has"},
 	} {

@@ -88,7 +88,7 @@ func dev(cmd *cobra.Command, o devOptions) error {
 	defer func() { _ = feed.Close() }()
 	s := &session{o: o, cfg: cfg, stack: stack, feed: feed, show: newShow(cmd.OutOrStdout(), cfg)}
 	if s.daemon, err = daemon.New(ctx, cfg, daemon.Options{Logger: log, CacheDir: cacheDir(), Compiler: compiler(), Instance: "dev", Now: s.clock.now}); err != nil {
-		return &exit{exitInvalid, err}
+		return unbuilt(err)
 	}
 	s.show.head(fmt.Sprintf("Kafka %s and Redis %s, in this process", strings.Join(stack.Brokers(), ","), stack.RedisAddr()), cfg.Pipelines, feed)
 	err = s.run(ctx)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/streamproc/streamproc/config"
+	"github.com/streamproc/streamproc/daemon"
 	"github.com/streamproc/streamproc/logs"
 )
 
@@ -94,6 +95,14 @@ func logger(cmd *cobra.Command, t config.Telemetry) (*slog.Logger, error) {
 		return slog.New(logs.NewFold(slog.NewTextHandler(os.Stderr, o))), nil
 	}
 	return slog.New(logs.NewFold(slog.NewJSONHandler(os.Stderr, o))), nil
+}
+
+// unbuilt is the error of what keeps pipelines from being built: the configuration, unless a registry is away.
+func unbuilt(err error) error {
+	if errors.Is(err, daemon.ErrAway) {
+		return &exit{exitAway, err}
+	}
+	return &exit{exitInvalid, err}
 }
 
 // flush says what the log has folded and not said yet.

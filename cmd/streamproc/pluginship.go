@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,8 +13,6 @@ import (
 
 // passwordVariable holds the password of a private key: on the command line everybody on the machine could read it.
 const passwordVariable = "STREAMPROC_KEY_PASSWORD"
-
-const signatureEnding = ".minisig"
 
 func pluginKeyCommand() *cobra.Command {
 	return &cobra.Command{
@@ -58,10 +57,10 @@ func pluginSignCommand() *cobra.Command {
 			if err != nil {
 				return &exit{exitFailed, err}
 			}
-			if err := os.WriteFile(args[0]+signatureEnding, sig, 0o644); err != nil { //nolint:gosec // a signature is public
+			if err := os.WriteFile(artifact.SignatureOf(args[0]), sig, 0o644); err != nil { //nolint:gosec // a signature is public
 				return &exit{exitFailed, fmt.Errorf("writing the signature: %w", err)}
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), args[0]+signatureEnding)
+			fmt.Fprintln(cmd.OutOrStdout(), artifact.SignatureOf(args[0]))
 			return nil
 		},
 	}
@@ -89,7 +88,7 @@ func pluginVerifyCommand() *cobra.Command {
 			}
 			p, err := signed(cmd, args[0])
 			if err != nil {
-				return &exit{exitFailed, err}
+				return shipping(err)
 			}
 			s, err := artifact.Verify(public, p.Module, p.Signature)
 			if err != nil {
@@ -115,10 +114,18 @@ func signed(cmd *cobra.Command, from string) (p artifact.Plugin, err error) {
 	case err != nil:
 		return p, fmt.Errorf("reading the plugin: %w", err)
 	}
-	if p.Signature, err = os.ReadFile(from + signatureEnding); err != nil {
+	if p.Signature, err = artifact.ReadSignature(from); err != nil {
 		return p, fmt.Errorf("reading the signature, which streamproc plugin sign makes: %w", err)
 	}
 	return p, nil
+}
+
+// shipping is the error of what asks a registry.
+func shipping(err error) error {
+	if errors.Is(err, artifact.ErrAway) {
+		return &exit{exitAway, err}
+	}
+	return &exit{exitFailed, err}
 }
 
 func pluginPushCommand() *cobra.Command {
@@ -143,12 +150,12 @@ Logins are those of docker login and its like.`,
 				return &exit{exitFailed, fmt.Errorf("%s is a script, and a registry holds modules only", args[0])}
 			}
 			p := artifact.Plugin{Module: opened.Module}
-			if p.Signature, err = os.ReadFile(args[0] + signatureEnding); err != nil && !os.IsNotExist(err) {
+			if p.Signature, err = artifact.ReadSignature(args[0]); err != nil && !os.IsNotExist(err) {
 				return &exit{exitFailed, fmt.Errorf("reading the signature: %w", err)}
 			}
 			ref, err := artifact.Push(cmd.Context(), args[1], p)
 			if err != nil {
-				return &exit{exitFailed, err}
+				return shipping(err)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), ref)
 			return nil
@@ -166,7 +173,7 @@ func pluginResolveCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := artifact.Resolve(cmd.Context(), args[0])
 			if err != nil {
-				return &exit{exitFailed, err}
+				return shipping(err)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), ref)
 			return nil
@@ -183,13 +190,13 @@ func pluginPullCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := artifact.Pull(cmd.Context(), args[0], "")
 			if err != nil {
-				return &exit{exitFailed, err}
+				return shipping(err)
 			}
 			if err := os.WriteFile(to, p.Module, 0o644); err != nil { //nolint:gosec // a module is no secret
 				return &exit{exitFailed, fmt.Errorf("writing the plugin: %w", err)}
 			}
 			if p.Signature != nil {
-				if err := os.WriteFile(to+signatureEnding, p.Signature, 0o644); err != nil { //nolint:gosec // a signature is public
+				if err := os.WriteFile(artifact.SignatureOf(to), p.Signature, 0o644); err != nil { //nolint:gosec // a signature is public
 					return &exit{exitFailed, fmt.Errorf("writing the signature: %w", err)}
 				}
 			}

@@ -38,8 +38,9 @@ HUP reads the configuration again, as streamproc reload does and --watch by
 itself: what is wrong with it is logged, and the last good one runs on. USR1
 writes the state to the log.
 
-Exit codes: 0 drained, 1 a fault, 2 wrong usage, 69 a server is away
-(--require-healthy, on_unavailable: fail), 78 the configuration is invalid.`,
+Exit codes: 0 drained, 1 a fault, 2 wrong usage, 69 a server is away (that of a
+plugin, --require-healthy, on_unavailable: fail), 78 the configuration is
+invalid.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, &o) },
 	}
@@ -69,7 +70,7 @@ func run(cmd *cobra.Command, o *runOptions) error {
 	defer release()
 	d, err := daemon.New(cmd.Context(), cfg, daemon.Options{Logger: log, CacheDir: cacheDir(), Compiler: compiler(), Only: o.only, Instance: name})
 	if err != nil {
-		return &exit{exitInvalid, err}
+		return unbuilt(err)
 	}
 	r := &service{cmd: cmd, o: o, cfg: cfg, daemon: d, log: log, instance: name, again: make(chan struct{}, 1)}
 	err = r.start()

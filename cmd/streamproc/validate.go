@@ -83,7 +83,7 @@ func probe(cmd *cobra.Command, o *validateOptions, cfg *config.Config) error {
 	ctx := context.WithoutCancel(cmd.Context())
 	d, err := daemon.New(ctx, cfg, daemon.Options{Logger: slog.New(slog.DiscardHandler), CacheDir: cacheDir(), Compiler: compiler()})
 	if err != nil {
-		return &exit{exitInvalid, err}
+		return unbuilt(err)
 	}
 	defer func() { _ = d.Close(ctx) }()
 	if err := d.Probe(ctx); err != nil {
