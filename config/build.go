@@ -143,6 +143,7 @@ func tls(to **TLS) value {
 		}
 	}).then(func(a at) {
 		*to = t
+		a.r.place(t, a)
 		if (t.CertFile == "") != (t.KeyFile == "") {
 			a.fail(conflict, "add the other", "cert_file and key_file go together")
 		}
@@ -174,17 +175,18 @@ var digestRE = regexp.MustCompile(`^[0-9a-f]{64}$`)
 func (b *builder) plugin(name string) value {
 	p := &Plugin{Name: name, Limits: b.limits}
 	b.cfg.Plugins[name] = p
+	here := func(a at) { b.place(p, a) }
 	return one([]string{"wasm", "js", "lua", "py", "oci"}, func() settings {
 		return settings{
-			{name: "wasm", doc: "The module.", value: file(&p.Wasm)},
-			{name: "js", doc: "The script, in TypeScript or JavaScript. It imports files of its own folder only.", value: file(&p.JS)},
-			{name: "lua", doc: "The script, in Lua. It requires files beside it.", value: file(&p.Lua)},
-			{name: "py", doc: "The script, in Python. It imports files beside it, and what its engine has.", value: file(&p.Py)},
+			{name: "wasm", doc: "The module.", value: file(&p.Wasm).then(here)},
+			{name: "js", doc: "The script, in TypeScript or JavaScript. It imports files of its own folder only.", value: file(&p.JS).then(here)},
+			{name: "lua", doc: "The script, in Lua. It requires files beside it.", value: file(&p.Lua).then(here)},
+			{name: "py", doc: "The script, in Python. It imports files beside it, and what its engine has.", value: file(&p.Py).then(here)},
 			{name: "engine", doc: "What runs a script in Python.", value: engine(&p.Engine)},
 			{name: "abi", doc: "What the module speaks, where its imports and exports leave that open.", value: abi(&p.ABI)},
 			{name: "sha256", doc: "The digest of the module or script; nothing else is loaded.", value: digest(&p.SHA256)},
 			{name: "limits", doc: "What the plugin may use.", value: pluginLimits(&p.Limits)},
-			{name: "oci", doc: "Where the module is in a registry, by digest: `HOST/NAME@sha256:…`. It is kept in the cache.", value: artifactName(&p.OCI)},
+			{name: "oci", doc: "Where the module is in a registry, by digest: `HOST/NAME@sha256:…`. It is kept in the cache.", value: artifactName(&p.OCI).then(here)},
 			{name: "signature", doc: "Whose signature the module must have; nothing else is loaded.", value: signature(&p.Signer)},
 			{name: "capabilities", doc: "What the plugin is given of the world: `clock`, the time of the clock on the wall instead of that of the batch.", value: capabilities(&p.Capabilities)},
 			{name: "kv", doc: "What the plugin may read while it works, by `kv_get`: the strings of a Redis under a prefix.", value: b.kv(&p.KV)},

@@ -17,6 +17,8 @@ type Config struct {
 	Telemetry Telemetry
 	Warnings  Problems // what is no error, and yet wants a look
 	Instance  string   // of this process among those that share its work; "": to be found out
+
+	places map[any]at // where plugins, their uses and TLS are written
 }
 
 // Kafka is one cluster.

@@ -33,7 +33,7 @@ func Load(o Options) (*Config, error) {
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
 	}
-	l := &loading{lookup: o.LookupEnv, set: map[string]at{}, given: map[*yaml.Node]string{}}
+	l := &loading{lookup: o.LookupEnv, set: map[string]at{}, given: map[*yaml.Node]string{}, places: map[any]at{}}
 	var files []at
 	for _, name := range l.expand(o.Paths) {
 		if root := l.parse(name); root != nil {
@@ -56,7 +56,7 @@ func Load(o Options) (*Config, error) {
 	if l.problems.Invalid() {
 		return nil, l.problems.sorted()
 	}
-	b.cfg.Warnings = l.problems.sorted()
+	b.cfg.Warnings, b.cfg.places = l.problems.sorted(), l.places
 	return b.cfg, nil
 }
 

@@ -32,6 +32,7 @@ const (
 	wrongExpression code = "wrong-expression" // an expression that does not compile
 	conflict        code = "conflict"         // settings that do not go together
 	notAvailable    code = "not-available"    // this version does not have it
+	unusable        code = "unusable"         // what it names cannot be read, is not what is wanted, or does not start
 )
 
 type severity string

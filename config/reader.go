@@ -18,6 +18,7 @@ type loading struct {
 	problems Problems
 	set      map[string]at         // where single values were set, to find those that two files set
 	given    map[*yaml.Node]string // the argument of the command line that a node comes from
+	places   map[any]at            // where what the Config points to is written
 }
 
 // reader walks the nodes of one file.

@@ -110,7 +110,8 @@ func (r *pipelineReader) transform(s *Step) value {
 // use is a plugin, with what it is given.
 func (r *pipelineReader) use(u *PluginUse) value {
 	own, sink := &Plugin{Limits: r.limits}, (*Sink)(nil)
-	named := func(at) {
+	named := func(a at) {
+		r.place(own, a)
 		file := filepath.Base(own.Wasm + own.Script())
 		own.Name, u.Plugin = strings.TrimSuffix(file, filepath.Ext(file)), own
 	}
@@ -129,7 +130,7 @@ func (r *pipelineReader) use(u *PluginUse) value {
 			{name: "py", doc: "A script that has no name, in Python. It imports files beside it, and what its engine has.", value: file(&own.Py).then(named)},
 			{name: "engine", doc: "What runs a script in Python.", value: engine(&own.Engine)},
 		}
-	}).then(own.checkEngine)
+	}).then(own.checkEngine).then(func(a at) { r.place(u, a) })
 }
 
 // store is the Redis of a step that has state.

@@ -44,6 +44,7 @@ func (d deduper) Derive(p stream.Partition) pipeline.Step { return d.Step.Derive
 // builder is one generation of a pipeline: its configuration, the plugins and stores that it names, and how its Spec and the
 // stages of its workers are made of them.
 type builder struct {
+	whole   *config.Config // where it stands
 	cfg     *config.Pipeline
 	options Options
 	log     *slog.Logger
@@ -101,7 +102,7 @@ func (b *builder) spec(ctx context.Context, o *observer) (*pipeline.Spec, error)
 		Limits: pipeline.Limits{ValueBytes: p.Limits.ValueBytes, KeyBytes: p.Limits.KeyBytes, Headers: p.Limits.Headers, HeaderBytes: p.Limits.HeaderBytes}}
 	cluster, err := clusterOf(p.Source.Kafka, b.options.Dial)
 	if err != nil {
-		return nil, err
+		return nil, b.whole.At(p.Source.Kafka.TLS, err)
 	}
 	cluster.Events = o.client()
 	b.observe, b.flow = o, &s.Events
@@ -119,7 +120,7 @@ func (b *builder) spec(ctx context.Context, o *observer) (*pipeline.Spec, error)
 		o := kafka.Output{Topic: sink.Topic, Compression: sink.Compression, Linger: sink.Linger, Internal: sink.Internal}
 		if sink.Kafka != p.Source.Kafka {
 			if o.Cluster, err = clusterOf(sink.Kafka, b.options.Dial); err != nil {
-				return nil, err
+				return nil, b.whole.At(sink.Kafka.TLS, err)
 			}
 			o.Cluster.Events = cluster.Events
 		}
@@ -213,38 +214,39 @@ func tlsOf(t *config.TLS) (*tls.Config, error) {
 	return c, nil
 }
 
-// loadSteps compiles the plugins of steps, once for all workers, and opens the stores.
+// loadSteps compiles the plugins of steps, once for all workers, and opens the stores. All that is wrong is told.
 func (b *builder) loadSteps(ctx context.Context, steps []config.Step) error {
+	var wrong []error
 	for i := range steps {
 		st := &steps[i]
-		use := st.Transform
-		if st.Filter != nil {
-			use = st.Filter.Plugin
-		}
-		if use != nil {
-			if err := b.plugin(ctx, st.Name, use); err != nil {
-				return err
-			}
-		}
-		if st.Dedup != nil {
-			if err := b.store(st.Dedup.Store); err != nil {
-				return fmt.Errorf("step %s: %w", st.Name, err)
-			}
-		}
-		if st.Reorder != nil && st.Reorder.Sequence != "" {
-			if err := b.store(st.Reorder.Store); err != nil {
-				return fmt.Errorf("step %s: %w", st.Name, err)
-			}
-		}
-		if st.Route != nil {
+		switch {
+		case st.Transform != nil:
+			wrong = append(wrong, b.plugin(ctx, st.Name, st.Transform))
+		case st.Filter != nil && st.Filter.Plugin != nil:
+			wrong = append(wrong, b.plugin(ctx, st.Name, st.Filter.Plugin))
+		case st.Dedup != nil:
+			wrong = append(wrong, b.stepStore(st.Name, st.Dedup.Store))
+		case st.Reorder != nil && st.Reorder.Sequence != "":
+			wrong = append(wrong, b.stepStore(st.Name, st.Reorder.Store))
+		case st.Route != nil:
 			for _, r := range st.Route.Rules {
-				if err := b.loadSteps(ctx, r.Steps); err != nil {
-					return err
-				}
+				wrong = append(wrong, b.loadSteps(ctx, r.Steps))
 			}
 		}
 	}
-	return nil
+	return errors.Join(wrong...)
+}
+
+// wrong is an error of a step, at the place in the files of what it is about.
+func (b *builder) wrong(of any, step string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return b.whole.At(of, fmt.Errorf("pipeline %s: step %s: %w", b.cfg.Name, step, err))
+}
+
+func (b *builder) stepStore(step string, r *config.Redis) error {
+	return b.wrong(r.TLS, step, b.store(r))
 }
 
 func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse) error {
@@ -252,20 +254,21 @@ func (b *builder) plugin(ctx context.Context, step string, use *config.PluginUse
 	s := runtime.Source{Name: c.Name, SHA256: c.SHA256, Config: use.Config, Topics: b.cfg.Source.Topics, ABI: c.ABI,
 		Limits: limitsOf(c.Limits), Capabilities: c.Capabilities, LookBack: use.LookBack, Logger: b.log, Metrics: c.Metrics}
 	if err := b.lookup(&s, c.KV); err != nil {
-		return fmt.Errorf("step %s: plugin %s: %w", step, c.Name, err)
+		return b.wrong(c.KV.Store.TLS, step, fmt.Errorf("plugin %s: %w", c.Name, err))
 	}
 	for _, sink := range use.Outputs {
 		s.Outputs = append(s.Outputs, runtime.Output{Name: sink.Name, Sink: b.numbers[sink]})
 	}
 	if err := b.readPlugin(ctx, &s, c); err != nil {
-		return fmt.Errorf("step %s: reading plugin %s: %w", step, c.Name, err)
+		return b.wrong(c, step, fmt.Errorf("reading plugin %s: %w", c.Name, err))
 	}
 	p, err := b.engine.Load(ctx, s)
 	if err != nil {
-		return fmt.Errorf("step %s: %w", step, err)
+		return b.wrong(c, step, err)
 	}
 	if c.KV != nil && !p.LooksUp() {
-		return errors.Join(fmt.Errorf("step %s: plugin %s is for %s, which has no kv_get: leave kv out", step, c.Name, p.ABI()), p.Close(ctx))
+		err := fmt.Errorf("plugin %s is for %s, which has no kv_get: leave kv out", c.Name, p.ABI())
+		return errors.Join(b.wrong(c, step, err), p.Close(ctx))
 	}
 	b.plugins[use], b.names[use], b.trials[step] = p, step, &atomic.Pointer[trial]{}
 	return nil

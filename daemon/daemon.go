@@ -102,19 +102,24 @@ func New(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) {
 	return d, nil
 }
 
-// load builds a generation of each pipeline that is to run, or of none.
+// load builds a generation of each pipeline that is to run, or of none, and then tells all that is wrong.
 func (d *Daemon) load(ctx context.Context, cfg *config.Config) (built []*builder, err error) {
+	var wrong []error
 	for _, p := range cfg.Pipelines {
 		if len(d.options.Only) > 0 && !slices.Contains(d.options.Only, p.Name) && !slices.Contains(d.options.Only, p.Of) {
 			continue
 		}
-		b := &builder{cfg: p, options: d.options, log: d.log.With("pipeline", p.Name), metrics: d.metrics, engine: d.engine, pool: d.pool,
+		b := &builder{whole: cfg, cfg: p, options: d.options, log: d.log.With("pipeline", p.Name), metrics: d.metrics, engine: d.engine, pool: d.pool,
 			stores: map[*config.Redis]*store{}, lookups: map[*config.KV]lookup{},
 			plugins: map[*config.PluginUse]*runtime.Plugin{}, numbers: map[*config.Sink]stream.Sink{}, names: map[*config.PluginUse]string{}, trials: map[string]*atomic.Pointer[trial]{}}
 		if err := b.load(ctx); err != nil {
-			return nil, errors.Join(fmt.Errorf("pipeline %s: %w", p.Name, err), closeAll(ctx, built))
+			wrong = append(wrong, err)
+			continue
 		}
 		built = append(built, b)
+	}
+	if len(wrong) > 0 {
+		return nil, errors.Join(append(wrong, closeAll(ctx, built))...)
 	}
 	if len(built) == 0 {
 		return nil, fmt.Errorf("no pipeline is named %v", d.options.Only)
@@ -135,11 +140,19 @@ func (d *Daemon) prepare(ctx context.Context, b *builder) (*running, error) {
 	r := &running{observer: newObserver(b.cfg, b.log, d.metrics), cfg: b.cfg, done: make(chan struct{})}
 	var err error
 	if r.spec, err = b.spec(ctx, r.observer); err != nil {
-		return nil, fmt.Errorf("pipeline %s: %w", b.cfg.Name, err)
+		return nil, about(b.cfg.Name, err)
 	}
 	r.spec.Ready = func(ctx context.Context) error { return r.built.Load().ready(ctx) }
 	r.built.Store(b)
 	return r, nil
+}
+
+// about names the pipeline that an error is about, unless its place in the files does.
+func about(pipeline string, err error) error {
+	if len(config.Found(err)) > 0 {
+		return err
+	}
+	return fmt.Errorf("pipeline %s: %w", pipeline, err)
 }
 
 // running returns the pipelines as they are now.

@@ -168,7 +168,10 @@ func (d *Daemon) try(ctx context.Context, moves []*move, o ReloadOptions) error 
 		}
 		if err := tryOne(ctx, m, o); err != nil {
 			m.What, m.Why, m.Notes = Refused, err.Error(), nil
-			errs = append(errs, fmt.Errorf("pipeline %s: %w", m.Pipeline, err))
+			if placed := config.Found(err); len(placed) > 0 {
+				m.Why = placed[0].Message // in a table there is no room for the line
+			}
+			errs = append(errs, about(m.Pipeline, err))
 		}
 	}
 	if len(errs) > 0 {
@@ -202,7 +205,7 @@ func (d *Daemon) Probe(ctx context.Context) error {
 	var errs []error
 	for _, r := range d.running() {
 		if err := r.built.Load().probe(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("pipeline %s: %w", r.cfg.Name, err))
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
@@ -232,7 +235,7 @@ func (b *builder) probeStep(ctx context.Context, st *config.Step) error {
 			err = g.Close(ctx)
 		}
 		if err != nil {
-			return fmt.Errorf("step %s: %w", st.Name, err)
+			return b.wrong(use, st.Name, err)
 		}
 	}
 	if st.Route == nil {

@@ -44,28 +44,40 @@ invalid, or --deny-warnings was given and there is one.`,
 
 func validate(cmd *cobra.Command, o *validateOptions) error {
 	cfg, err := o.load()
-	var found config.Problems
-	switch {
-	case errors.As(err, &found):
-	case err != nil:
+	if err != nil {
+		return o.refuse(cmd, nil, err)
+	}
+	if o.deny && len(cfg.Warnings) > 0 {
+		return o.refuse(cmd, nil, cfg.Warnings)
+	}
+	ctx := context.WithoutCancel(cmd.Context())
+	d, err := daemon.New(ctx, cfg, daemon.Options{Logger: slog.New(slog.DiscardHandler), CacheDir: cacheDir(), Compiler: compiler()})
+	if err != nil {
+		return o.refuse(cmd, cfg.Warnings, unbuilt(err))
+	}
+	defer func() { _ = d.Close(ctx) }()
+	if err := d.Probe(ctx); err != nil {
+		return o.refuse(cmd, cfg.Warnings, unbuilt(err))
+	}
+	if err := o.plan(cmd, cfg); err != nil || o.offline {
 		return err
-	default:
-		found = cfg.Warnings
 	}
-	wrong := err != nil || o.deny && len(found) > 0
-	if o.format.value != "text" {
-		fmt.Fprint(cmd.OutOrStdout(), render(o.format.value, found))
-		found = nil // said
+	return o.ask(ctx, cmd, d)
+}
+
+// refuse tells the warnings and what is wrong in the format that is asked for, and returns the error to leave with.
+func (o *validateOptions) refuse(cmd *cobra.Command, warnings config.Problems, err error) error {
+	wrong := config.Found(err)
+	if o.format.value == "text" || len(wrong) == 0 {
+		fmt.Fprint(cmd.ErrOrStderr(), shown(cmd, warnings))
+		return err
 	}
-	switch {
-	case wrong && found == nil:
-		return &exit{exitInvalid, nil}
-	case wrong:
-		return found
-	case len(found) > 0:
-		fmt.Fprint(cmd.ErrOrStderr(), shown(cmd, found))
+	fmt.Fprint(cmd.OutOrStdout(), render(o.format.value, append(warnings[:len(warnings):len(warnings)], wrong...)))
+	var e *exit
+	if errors.As(err, &e) {
+		return &exit{e.code, nil}
 	}
-	return probe(cmd, o, cfg)
+	return &exit{exitInvalid, nil}
 }
 
 func render(format string, found config.Problems) string {
@@ -78,25 +90,18 @@ func render(format string, found config.Problems) string {
 	return found.SARIF()
 }
 
-// probe builds everything, with a probe instance of each plugin, prints the plan, and asks the servers.
-func probe(cmd *cobra.Command, o *validateOptions, cfg *config.Config) error {
-	ctx := context.WithoutCancel(cmd.Context())
-	d, err := daemon.New(ctx, cfg, daemon.Options{Logger: slog.New(slog.DiscardHandler), CacheDir: cacheDir(), Compiler: compiler()})
-	if err != nil {
-		return unbuilt(err)
-	}
-	defer func() { _ = d.Close(ctx) }()
-	if err := d.Probe(ctx); err != nil {
-		return &exit{exitInvalid, err}
-	}
-	if o.format.value == "text" {
-		if err := printPlan(cmd.OutOrStdout(), &o.output, cfg, nil); err != nil {
-			return err
-		}
-	}
-	if o.offline {
+// plan tells the warnings, and what would run.
+func (o *validateOptions) plan(cmd *cobra.Command, cfg *config.Config) error {
+	if o.format.value != "text" {
+		fmt.Fprint(cmd.OutOrStdout(), render(o.format.value, cfg.Warnings))
 		return nil
 	}
+	fmt.Fprint(cmd.ErrOrStderr(), shown(cmd, cfg.Warnings))
+	return printPlan(cmd.OutOrStdout(), &o.output, cfg, nil)
+}
+
+// ask has the servers say what they make of the pipelines.
+func (o *validateOptions) ask(ctx context.Context, cmd *cobra.Command, d *daemon.Daemon) error {
 	findings, found := d.Check(ctx)
 	warned := false
 	for _, f := range findings {
