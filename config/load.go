@@ -51,6 +51,7 @@ func Load(o Options) (*Config, error) {
 		b.build(files)
 	}
 	if !l.problems.Invalid() {
+		b.checkCycles()
 		b.cut()
 	}
 	if l.problems.Invalid() {

@@ -147,7 +147,8 @@ func (r *pipelineReader) sink(s *Sink) value {
 			{name: "off", value: noDeadLetters()},
 		}
 	}).then(func(a at) {
-		if slices.Contains(r.p.Source.Topics, s.Topic) && s.Kafka == r.p.Source.Kafka {
+		r.place(s, a)
+		if s.Kafka != nil && slices.Contains(r.p.Source.Topics, s.Topic) && sameCluster(s.Kafka, r.p.Source.Kafka) {
 			a.fail(conflict, "write to another topic", "the pipeline would read its own output from topic %s", s.Topic)
 		}
 	})

@@ -19,6 +19,7 @@ const (
 	plaintext      code = "plaintext"       // a connection beyond this host without TLS
 	anyCertificate code = "any-certificate" // certificates are not checked
 	openAdmin      code = "open-admin"      // the endpoint is open to others without a token
+	cycle          code = "cycle"           // records may go round through several pipelines
 	unrepeatable   code = "unrepeatable"    // state rests on what the log does not hold
 )
 
