@@ -52,7 +52,7 @@ func (b *builder) settings() settings {
 	version := "1"
 	return settings{
 		{name: "version", doc: "The version of this grammar.", value: b.version(&version)},
-		{name: "instance", doc: "The name of this process among those that share its work. Together with a number that no other process on this host has, it names its transactions.", value: text(&b.cfg.Instance).unset("`STREAMPROC_INSTANCE`, else the name of the host")},
+		{name: "instance", doc: "The name of this process among those that share its work. Together with a number that no other process on this host has, it names its members of groups, and its transactions.", value: text(&b.cfg.Instance).unset("`STREAMPROC_INSTANCE`, else the name of the host")},
 		{name: "defaults", doc: "What holds for all pipelines and plugins unless they say otherwise.", value: object(func() settings {
 			return settings{
 				{name: "plugin_limits", doc: "What a plugin may use.", value: pluginLimits(&b.limits)},
@@ -114,7 +114,7 @@ func (b *builder) kafka(name string) value {
 	return object(func() settings {
 		return settings{
 			{name: "brokers", doc: "Where to ask for the cluster first. One entry may hold several, with commas between them.", need: "add brokers: [host:9092]", value: addresses(&k.Brokers)},
-			{name: "client_id", doc: "The name by which the brokers know this client, in their logs and quotas. With `delivery: exactly_once` a dash and the transactional id follow for the members of a group.", value: text(&k.ClientID)},
+			{name: "client_id", doc: "The name by which the brokers know this client, in their logs and quotas. For a worker, a dash and its name follow: pipeline, instance and number.", value: text(&k.ClientID)},
 			{name: "tls", doc: "Whether and how connections are encrypted.", value: tls(&k.TLS)},
 			{name: "sasl", doc: "How to log in.", value: object(func() settings {
 				return settings{

@@ -127,15 +127,13 @@ func (b *builder) spec(ctx context.Context, o *observer) (*pipeline.Spec, error)
 		outputs = append(outputs, o)
 	}
 	s.Sink, s.DeadLetters = b.numbers[p.Default()], b.numbers[p.DLQ]
-	group := groupOf(p)
+	known := make([]bool, p.Workers) // in the group, by its worker's goroutine
 	s.Dial = func(worker int) (pipeline.Client, error) {
 		if err := b.internal(ctx, cluster); err != nil {
 			return nil, err
 		}
-		of := group
-		if p.ExactlyOnce {
-			of.TransactionalID = transactionalID(p, b.options.Instance, worker)
-		}
+		of := b.group(worker)
+		of.Fresh, known[worker] = !known[worker], true
 		c, err := kafka.Dial(*cluster, of, outputs, p.InFlightBytes, b.log)
 		if err != nil || b.options.Client == nil {
 			return c, err
@@ -166,9 +164,14 @@ func (b *builder) ready(ctx context.Context) error {
 	return nil
 }
 
-// transactionalID is unique among the living if the instance is.
-func transactionalID(p *config.Pipeline, instance string, worker int) string {
-	return fmt.Sprintf("%s.%s.%d", p.Name, instance, worker)
+// group is that of a worker. The member's name is unique among the living if the instance is.
+func (b *builder) group(worker int) kafka.Group {
+	g := groupOf(b.cfg)
+	g.Member = fmt.Sprintf("%s.%s.%d", b.cfg.Name, b.options.Instance, worker)
+	if b.cfg.ExactlyOnce {
+		g.TransactionalID = g.Member
+	}
+	return g
 }
 
 func groupOf(p *config.Pipeline) kafka.Group {

@@ -31,6 +31,7 @@ type Client struct {
 	parts     map[stream.Partition]*position // of the current assignment
 	polled    map[stream.Partition]stamp     // since the last commit
 	closed    chan struct{}                  // by Close
+	succeeded chan struct{}                  // once nothing of an earlier process is looked for any more
 	closeOnce sync.Once
 	cut       context.CancelFunc                 // ends whatever franz-go is at
 	interrupt atomic.Pointer[context.CancelFunc] // ends the poll that is under way
@@ -56,7 +57,7 @@ const (
 // be written, over all outputs. It does not wait for the brokers.
 func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log *slog.Logger) (*Client, error) {
 	cluster.ClientID = group.memberName(cluster.ClientID)
-	c := &Client{cluster: cluster, group: group, log: log, member: newMembership(), closed: make(chan struct{}), topicIDs: map[string][16]byte{},
+	c := &Client{cluster: cluster, group: group, log: log, member: newMembership(), closed: make(chan struct{}), succeeded: make(chan struct{}), topicIDs: map[string][16]byte{},
 		parts: map[stream.Partition]*position{}, polled: map[stream.Partition]stamp{}, fetched: map[stream.Partition]stream.Commit{}}
 	c.pulse.beat()
 	ctx, cut := context.WithCancel(context.Background())
@@ -101,6 +102,7 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 		}
 		c.txn = newTransactions(c.cl, cluster, &c.group, log)
 	}
+	go c.succeed(ctx)
 	return c, nil
 }
 

@@ -29,6 +29,7 @@ func (c *Client) Close() {
 	select {
 	case <-done:
 		c.cut()
+		<-c.succeeded
 		return
 	case <-time.After(leaveAfter):
 	}

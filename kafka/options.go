@@ -40,6 +40,10 @@ type Group struct {
 
 	// Consumer chooses the group protocol in which the brokers assign partitions (KIP-848); SessionTimeout is theirs then.
 	Consumer bool
+	// Member, if not empty, names the member: unique among the living of the group, and the same again after a restart.
+	// Fresh says that this process has not been in the group under the name: what an earlier one has left there is taken out.
+	Member string
+	Fresh  bool
 	// TransactionalID, if not empty, makes the outputs and the offsets of a checkpoint one transaction. It is unique among
 	// the living, and the same again after a restart: the brokers then end at once what a dead holder left open.
 	TransactionalID string

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -13,37 +12,50 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// memberName names the client of a member, so that the next holder of its transactional id finds the member that it left.
+// memberName names the client of a member, so that the next process of its name finds the member that it left.
 func (g *Group) memberName(client string) string {
-	if g.TransactionalID == "" {
+	if g.Member == "" {
 		return client
 	}
-	return client + "-" + g.TransactionalID
+	return client + "-" + g.Member
 }
 
 // member is one of a group, as its coordinator tells.
 type member struct{ id, client, host string }
 
-// retirePredecessor takes out of the group whom an earlier holder of the transactional id has left in it. The id is ours: a
-// predecessor that is dead, or frozen, cannot commit any more, and would be missed by the group only after a session, which
-// everybody waits for who joins meanwhile. It is no harm if that fails: the session ends then.
-func retirePredecessor(ctx context.Context, cl *kgo.Client, group *Group, name string, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(ctx, group.session())
+// succeed takes out of the group whom an earlier process of this name has left in it. The group would miss that one only
+// after a session, which everybody waits for who joins meanwhile. Should it live, it is as one whose session has ended: its
+// commits are refused, and its transactions fenced, by then. It is no harm if this fails: the session ends by itself.
+//
+// It is done once in a process, so that two that have one name by mistake disturb each other once, and then work.
+func (c *Client) succeed(ctx context.Context) {
+	defer close(c.succeeded)
+	if !c.group.Fresh || c.group.Member == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.group.session())
 	defer cancel()
-	list, err := members(ctx, kadm.NewClient(cl), group)
-	own, _ := cl.GroupMetadata() // a client knows its id before it is in the list
-	for _, m := range list {
-		if m.client != name || m.id == own {
-			continue
-		}
-		if err = errors.Join(err, leave(ctx, cl, group, m.id, "another holds its transactional id")); err == nil {
-			log.Info("the last holder of a transactional id was still a member of the group, and is taken out of it; if both live, give each process a name by STREAMPROC_INSTANCE",
-				"transactional_id", group.TransactionalID, "group", group.Name, "host", m.host)
+	if c.txn != nil {
+		select {
+		case <-c.txn.ready:
+		case <-ctx.Done():
+			return
 		}
 	}
-	if err != nil {
-		log.Warn("the last holder of a transactional id may be a member of the group until its session ends",
-			"transactional_id", group.TransactionalID, "group", group.Name, "session", group.session(), "error", err)
+	list, err := members(ctx, kadm.NewClient(c.cl), &c.group)
+	own, _ := c.cl.GroupMetadata() // a client knows its id before it is in the list
+	for _, m := range list {
+		if m.client != c.cluster.ClientID || m.id == own {
+			continue
+		}
+		if err = errors.Join(err, leave(ctx, c.cl, &c.group, m.id, "another has its name")); err == nil {
+			c.log.Info("an earlier process of this name was a member of the group yet, and is taken out of it; if both live, give each a name by STREAMPROC_INSTANCE",
+				"member", c.group.Member, "group", c.group.Name, "host", m.host)
+		}
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		c.log.Warn("what an earlier process of this name left in the group may stay there until its session ends",
+			"member", c.group.Member, "group", c.group.Name, "session", c.group.session(), "error", err)
 	}
 }
 

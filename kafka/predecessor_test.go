@@ -20,10 +20,10 @@ import (
 const long = 5 * time.Minute
 
 // A process was killed, and is started again at once. What it had read moves to its successor, with no session to wait for.
-func TestTheNextHolderTakesTheDeadOneOutOfTheGroup(t *testing.T) {
-	for _, consumer := range []bool{false, true} {
-		r := newRig(t).transactional(t)
-		r.group.SessionTimeout, r.group.Consumer = long, consumer
+func TestARestartTakesTheDeadOneOutOfTheGroup(t *testing.T) {
+	for _, g := range []Group{{}, {Consumer: true}, {TransactionalID: "p.i/0.0"}, {TransactionalID: "p.i/0.0", Consumer: true}} {
+		r := newRig(t).named("p.i/0.0")
+		r.group.TransactionalID, r.group.Consumer = g.TransactionalID, g.Consumer
 		r.feed(t, 0, 4)
 		dead := r.dial(t)
 		poll(t, dead, 4)
@@ -31,49 +31,70 @@ func TestTheNextHolderTakesTheDeadOneOutOfTheGroup(t *testing.T) {
 		next := r.dial(t)
 		poll(t, next, 4)
 		if got := r.members(t); len(got) != 1 || got[0] != r.group.memberName("") {
-			t.Errorf("consumer protocol %v: the group has members %v, want the successor alone", consumer, got)
+			t.Errorf("consumer protocol %v, transactional id %q: the group has members %v, want the successor alone", g.Consumer, g.TransactionalID, got)
 		}
 	}
 }
 
 // The frozen one goes on when another has its place: it has no part in the group any more, and does not commit.
 func TestAPredecessorThatLivesIsOut(t *testing.T) {
-	r := newRig(t).transactional(t)
-	r.group.SessionTimeout = long
-	r.feed(t, 0, 4)
-	frozen := r.dial(t)
-	_, marks := poll(t, frozen, 4)
-	var log bytes.Buffer
-	r.dialLogging(t, &log)
-	if err := frozen.Commit(t.Context(), commits(marks, "n")); err == nil {
-		t.Error("it commits without outputs, which no transaction fences")
-	}
-	if got := log.String(); !strings.Contains(got, "STREAMPROC_INSTANCE") || !strings.Contains(got, r.group.TransactionalID) {
-		t.Errorf("nobody is told of two holders of one id; the log is %q", got)
-	}
-}
-
-// Whoever has another id stays, and so does a member without one.
-func TestNobodyElseIsTakenOut(t *testing.T) {
-	r := newRig(t)
-	r.group.SessionTimeout = long
-	plain := r.dial(t)
-	r.group.TransactionalID = "p.i/0.1"
-	other := r.dial(t)
-	r.await(t, 2, plain, other)
-	next := r.transactional(t).dial(t)
-	r.await(t, 3, plain, other, next)
-	<-next.txn.ready
-	for _, c := range []*Client{plain, other, next} {
-		if err := c.member.alive(); err != nil {
-			t.Errorf("the member of id %q is out: %v", c.group.TransactionalID, err)
+	for _, id := range []string{"", "p.i/0.0"} {
+		r := newRig(t).named("p.i/0.0")
+		r.group.TransactionalID = id
+		r.feed(t, 0, 4)
+		frozen := r.dial(t)
+		_, marks := poll(t, frozen, 4)
+		var log bytes.Buffer
+		r.dialLogging(t, &log)
+		if err := frozen.Commit(t.Context(), commits(marks, "n")); err == nil {
+			t.Errorf("transactional id %q: it commits without outputs, which no transaction fences", id)
+		}
+		if got := log.String(); !strings.Contains(got, "STREAMPROC_INSTANCE") || !strings.Contains(got, r.group.Member) {
+			t.Errorf("nobody is told of two that have one name; the log is %q", got)
 		}
 	}
 }
 
+// Whoever has another name stays, and so does one without.
+func TestNobodyElseIsTakenOut(t *testing.T) {
+	r := newRig(t).named("")
+	unnamed := r.dial(t)
+	other := r.named("p.i/0.1").dial(t)
+	r.await(t, 2, unnamed, other)
+	next := r.named("p.i/0.0").dial(t)
+	r.await(t, 3, unnamed, other, next)
+	<-next.succeeded
+	for _, c := range []*Client{unnamed, other, next} {
+		if err := c.member.alive(); err != nil {
+			t.Errorf("the member of name %q is out: %v", c.group.Member, err)
+		}
+	}
+}
+
+// Two processes have one name by mistake: one that comes back does not throw the other out.
+func TestTwoOfOneNameDoNotThrowEachOtherOutForEver(t *testing.T) {
+	r := newRig(t).named("p.i/0.0")
+	one := r.dial(t)
+	r.await(t, 1, one)
+	r.group.Fresh = false
+	back := r.dial(t)
+	<-back.succeeded
+	r.await(t, 2, one, back)
+	if err := one.member.alive(); err != nil {
+		t.Error(err)
+	}
+}
+
+// named gives the members that are dialled from now on a name, as a process that has just started, and a session that
+// does not end within a test.
+func (r *rig) named(name string) *rig {
+	r.group.Member, r.group.Fresh, r.group.SessionTimeout = name, true, long
+	return r
+}
+
 // Where the group may not be described, the successor says what it has to wait for, and works.
 func TestAPredecessorThatCannotBeSeenIsWaitedFor(t *testing.T) {
-	r := newRig(t).transactional(t)
+	r := newRig(t).named("p.i/0.0")
 	r.ControlKey(int16(kmsg.DescribeGroups), func(q kmsg.Request) (kmsg.Response, error, bool) {
 		r.KeepControl()
 		resp := q.ResponseKind().(*kmsg.DescribeGroupsResponse)
@@ -91,7 +112,7 @@ func TestAPredecessorThatCannotBeSeenIsWaitedFor(t *testing.T) {
 	}
 }
 
-// dialLogging dials a client whose log can be read once its id is granted.
+// dialLogging dials a client whose log can be read: it has looked for its predecessor.
 func (r *rig) dialLogging(t *testing.T, log *bytes.Buffer) *Client {
 	t.Helper()
 	c, err := Dial(r.cluster, r.group, []Output{{Topic: "out"}}, 1<<20, slog.New(slog.NewTextHandler(log, nil)))
@@ -99,7 +120,7 @@ func (r *rig) dialLogging(t *testing.T, log *bytes.Buffer) *Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	<-c.txn.ready
+	<-c.succeeded
 	return c
 }
 

@@ -88,7 +88,6 @@ func newTransactions(cl *kgo.Client, cluster Cluster, group *Group, log *slog.Lo
 		if t.level, t.err = level(ctx, cl); t.err != nil {
 			t.err = fmt.Errorf("asking the brokers for their level of transactions: %w", t.err)
 		}
-		retirePredecessor(ctx, cl, group, cluster.ClientID, log)
 	}()
 	return t
 }

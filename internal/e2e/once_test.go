@@ -100,10 +100,11 @@ func deliveryIs(r *rig, level string) {
 // A process that is killed and started again takes the place of the dead one: nobody waits for a session to end, which is
 // longer here than anybody would wait.
 func TestAKilledInstanceIsReplacedAtOnce(t *testing.T) {
-	for protocol, session := range map[string]string{"classic": "session_timeout: 5m", "consumer": "group_protocol: consumer"} { // there it is 45 s
-		t.Run(protocol, func(t *testing.T) {
+	const classic, consumer = "session_timeout: 5m", "group_protocol: consumer" // the brokers' session is 45 s
+	for name, c := range map[string]struct{ yaml, session string }{"plain": {onceYAML, classic}, "transactions": {inTransactions, classic}, "consumer": {inTransactions, consumer}} {
+		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
-			yaml := strings.Replace(inTransactions, "session_timeout: 6s", session, 1)
+			yaml := strings.Replace(c.yaml, "session_timeout: 6s", c.session, 1)
 			file := r.write("once.yaml", yaml)
 			a, b := r.start("run", "-c", file), r.start("run", "-c", file)
 			id := 0
