@@ -196,6 +196,7 @@ type PluginUse struct {
 	Config   []byte
 	Outputs  []*Sink
 	LookBack int64   // how many offsets before a record its answer may rest on; 0: none
+	Kept     int64   // bytes that the records kept for LookBack may take
 	Shadow   float64 // share of the records on which a new one runs beside the old one first; 0: none
 }
 

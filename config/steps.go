@@ -109,7 +109,8 @@ func (r *pipelineReader) transform(s *Step) value {
 
 // use is a plugin, with what it is given.
 func (r *pipelineReader) use(u *PluginUse) value {
-	own, sink := &Plugin{Limits: r.limits}, (*Sink)(nil)
+	own, sink, kept := &Plugin{Limits: r.limits}, (*Sink)(nil), at{}
+	u.Kept = 64 << 20
 	named := func(a at) {
 		r.place(own, a)
 		file := filepath.Base(own.Wasm + own.Script())
@@ -123,6 +124,7 @@ func (r *pipelineReader) use(u *PluginUse) value {
 			{name: "lua", doc: "A script that has no name, in Lua. It requires files beside it.", value: file(&own.Lua).then(named)},
 			{name: "config", doc: "What the plugin is given when it starts, as JSON.", value: anything(&u.Config)},
 			{name: "look_back", doc: "How many offsets back in its partition the plugin may remember. After a crash, a move to another worker or a trap it is given those records again, without any effect. Only before dedup and reorder.", value: count(&u.LookBack, 1, 10_000).unset("none: its memory is not relied on")},
+			{name: "look_back_memory", doc: "What the records may take that are kept for look_back, of all partitions of a worker. Beyond it the oldest are let go: a plugin that then loses its memory has less to look back on, says the log, and `streamproc_look_back_lacking_total`.", value: size(&u.Kept, 1<<20, 16<<30).then(func(a at) { kept = a })},
 			{name: "shadow", doc: "At a reload, a new plugin first runs on this share of the records beside the old one, without any effect; if more than 1% come out otherwise, the reload is refused.", value: share(&u.Shadow)},
 			{name: "outputs", doc: "The sinks that the plugin may write to by name, beside its step's own output.", value: list(func() value {
 				return r.toSink(&sink).then(func(at) { u.Outputs = append(u.Outputs, sink) })
@@ -130,7 +132,12 @@ func (r *pipelineReader) use(u *PluginUse) value {
 			{name: "py", doc: "A script that has no name, in Python. It imports files beside it, and what its engine has.", value: file(&own.Py).then(named)},
 			{name: "engine", doc: "What runs a script in Python.", value: engine(&own.Engine)},
 		}
-	}).then(own.checkEngine).then(func(a at) { r.place(u, a) })
+	}).then(own.checkEngine).then(func(a at) {
+		r.place(u, a)
+		if kept.node != nil && u.LookBack == 0 {
+			kept.fail(conflict, "add look_back: how many offsets, or leave it out", "there is no look_back, for which records would be kept")
+		}
+	})
 }
 
 // store is the Redis of a step that has state.

@@ -393,7 +393,9 @@ func (b *builder) guest(ctx context.Context, name string, mode runtime.Mode, use
 	}
 	*guests = append(*guests, guest{g, ended})
 	if use.LookBack > 0 {
-		return &pipeline.LookBack{Rememberer: g, Offsets: use.LookBack}, nil
+		looking, forgotten := b.observe.looking(name)
+		(*guests)[len(*guests)-1].ended = func() { ended(); forgotten() }
+		return &pipeline.LookBack{Rememberer: g, Offsets: use.LookBack, Bytes: use.Kept, Events: looking}, nil
 	}
 	return &shadowed{g, b.trials[name]}, nil
 }

@@ -179,7 +179,7 @@ pipelines:
     commit_interval: 50ms
     source: { topics: [times] }
     steps:
-      - { name: calm, filter: { wasm: "${FAULTY}" } }
+      - { name: calm, filter: { wasm: "${FAULTY}", look_back: 10 } }
       - { name: by-time, reorder: { key: $.k, time: $.at, max_wait: 1s, idle_timeout: 1s, late: drop } }
     sinks: { out: { topic: out } }
 `
@@ -237,21 +237,31 @@ func TestEveryKindOfStepIsBuiltAndTellsWhatItDid(t *testing.T) {
 	if r.stop(); <-r.ended != nil {
 		t.Error("a drain ends with an error")
 	}
+	if body := r.scrape(); !strings.Contains(body, `streamproc_look_back_held_bytes{pipeline="times",step="calm"} 0`) {
+		t.Error("what a step has kept is told of after its end")
+	}
 	if s := r.status("all"); s.State != pipeline.Stopped || s.Ready {
 		t.Errorf("after the drain it is %s, ready %v", s.State, s.Ready)
 	}
 }
 
+func (r *rig) scrape() string {
+	w := httptest.NewRecorder()
+	r.d.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return w.Body.String()
+}
+
 // everyMetricIsServed compares a scrape of what really ran with the reference.
 func (r *rig) everyMetricIsServed() {
 	r.Helper()
-	w := httptest.NewRecorder()
-	r.d.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-	body := w.Body.String()
+	body := r.scrape()
 	for _, name := range metrics.Names() {
 		if !strings.Contains(body, "\n"+name) {
 			r.Errorf("%s is in the reference and not in a scrape", name)
 		}
+	}
+	if strings.Contains(body, `streamproc_look_back_held_bytes{pipeline="times",step="calm"} 0`) {
+		r.Error("a step looks back, and nothing is told of what it keeps")
 	}
 	if strings.Contains(body, `streamproc_plugin_traps_total{pipeline="all",plugin="guard",reason="trap",step="guard"} 0`) {
 		r.Error("the plugin has trapped, and no trap is counted") // how often depends on how the batch is cut
@@ -265,6 +275,8 @@ func (r *rig) everyMetricIsServed() {
 		`streamproc_dead_letters_total{pipeline="all",reason="late",step="in-order"} 1`,
 		`streamproc_end_to_end_seconds_count{pipeline="all"} `,
 		`streamproc_consumer_lag_records{partition="0",pipeline="all",topic="in"} 0`,
+		`streamproc_insecure_servers{pipeline="all"} 0`,
+		`streamproc_look_back_lacking_total{pipeline="times",step="calm"} 0`,
 	} {
 		if !strings.Contains(body, want) {
 			r.Errorf("%s is missing", want)

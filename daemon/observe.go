@@ -150,6 +150,18 @@ func (o *observer) guest(step string, p *runtime.Plugin) (events runtime.Events,
 	}
 }
 
+// looking returns what a step that looks back tells, and what to call when it has ended.
+func (o *observer) looking(step string) (events pipeline.Looking, ended func()) {
+	m := o.metrics.LookBack(step)
+	var held int64
+	events = pipeline.Looking{Again: m.Again, Lack: m.Lack,
+		Held: func(bytes int64) {
+			m.Held(bytes)
+			held += bytes
+		}}
+	return events, func() { m.Held(-held) }
+}
+
 // observe returns what the client of a Redis tells.
 func observeRedis(m *metrics.Store, p *pulse) func(string, time.Duration, error) {
 	return func(script string, took time.Duration, err error) {
@@ -177,7 +189,7 @@ func (d *Daemon) accounts() []metrics.Account {
 	for i := range all {
 		s := &all[i]
 		l := s.Ledger
-		a := metrics.Account{Pipeline: s.Name, State: string(s.State), Read: l.In, Replayed: l.Replayed, Held: l.Held, Difference: s.Difference, Outputs: s.Outputs,
+		a := metrics.Account{Pipeline: s.Name, State: string(s.State), Read: l.In, Replayed: l.Replayed, Held: l.Held, Difference: s.Difference, Outputs: s.Outputs, Insecure: s.insecure,
 			Settled: map[string]int64{"out": l.Out, "filtered": l.Filtered, "duplicate": l.Duplicates, "late": l.Late, "dead_lettered": l.DeadLettered},
 			Oldest:  map[string]time.Duration{}}
 		for _, step := range s.Steps {

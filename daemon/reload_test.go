@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -138,12 +137,6 @@ func (p *place) refuses(o ReloadOptions, words ...string) {
 	if !strings.Contains(p.scrape(), "streamproc_config_last_reload_successful 0\n") {
 		p.Error("the metric does not say that the reload was refused")
 	}
-}
-
-func (p *place) scrape() string {
-	w := httptest.NewRecorder()
-	p.d.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-	return w.Body.String()
 }
 
 // read returns the values of a topic, once there are so many.

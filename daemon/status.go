@@ -21,6 +21,8 @@ type Status struct {
 	Outputs    map[string]int64  `json:"outputs"`    // records written, by sink
 	Steps      []Step            `json:"steps"`      // in the order of the configuration; those of branches behind their route
 	Partitions []Partition       `json:"partitions"`
+
+	insecure int // servers whose certificate is not checked
 }
 
 // Step is what a step has done since the process began. What was done again is in it again, which the ledger is not.
@@ -76,6 +78,7 @@ func (r *running) status(now time.Time) Status {
 		}
 		s.Checks["plugins"] = "ok"
 	}
+	s.insecure = built.insecure()
 	s.Checks["kafka"] = r.kafka.sentence(now)
 	for _, store := range built.redis() {
 		if s.Checks["redis"] == "" || s.Checks["redis"] == "ok" {

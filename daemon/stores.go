@@ -99,6 +99,29 @@ func filesOf(p *config.Pipeline) string {
 	return digestOf(list...)
 }
 
+// insecure counts the clusters and stores of a pipeline whose certificate is not checked.
+func (b *builder) insecure() (n int) {
+	clusters := map[*config.Kafka]bool{b.cfg.Source.Kafka: true}
+	for _, s := range b.sinks() {
+		clusters[s.Kafka] = true
+	}
+	for k := range clusters {
+		if k.TLS != nil && k.TLS.InsecureSkipVerify {
+			n++
+		}
+	}
+	stores := map[*store]bool{}
+	for _, s := range b.redis() {
+		stores[s] = true
+	}
+	for s := range stores {
+		if s.cfg.TLS != nil && s.cfg.TLS.InsecureSkipVerify {
+			n++
+		}
+	}
+	return n
+}
+
 // storesOf returns where the steps of a pipeline keep their state.
 func storesOf(p *config.Pipeline) (list []*config.Redis) {
 	for i := range p.Steps {

@@ -36,3 +36,24 @@ func TestAStoreThatMayForgetIsToldAndNotTrustedWithExactlyOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestServersWhoseCertificateIsNotCheckedAreCounted has a cluster twice, and one Redis that keeps state and is read too.
+func TestServersWhoseCertificateIsNotCheckedAreCounted(t *testing.T) {
+	const yaml = `version: 1
+resources:
+  kafka: { main: { brokers: ["127.0.0.1:1"], tls: INSECURE }, other: { brokers: ["127.0.0.1:2"], tls: { server_name: x } } }
+  redis: { state: { addrs: ["127.0.0.1:3"], tls: INSECURE } }
+pipelines:
+  p:
+    source: { kafka: main, topics: [in] }
+    steps: [ { dedup: { key: $.id } } ]
+    sinks: { out: { topic: out } }
+    dlq: { kafka: other }
+`
+	for tls, want := range map[string]string{"true": "0", "{ insecure_skip_verify: true }": "2"} {
+		d := build(t, strings.ReplaceAll(yaml, "INSECURE", tls), map[string]string{})
+		if r := (&rig{T: t, d: d}); !strings.Contains(r.scrape(), `streamproc_insecure_servers{pipeline="p"} `+want+"\n") {
+			t.Errorf("with tls: %s, %s are not counted", tls, want)
+		}
+	}
+}

@@ -16,6 +16,7 @@ type Account struct {
 	Outputs         map[string]int64 // by sink
 	Partitions      []Partition
 	Oldest          map[string]time.Duration // by step that holds records: how long the oldest has waited
+	Insecure        int                      // servers whose certificate is not checked
 }
 
 // Partition is how far the reading of one partition is behind.
@@ -30,7 +31,7 @@ var States = []string{"starting", "running", "stalled", "rebuilding", "halted", 
 
 // descriptions are those of the families that are read from the accounts.
 var descriptions = describe("records_read_total", "records_settled_total", "records_held", "records_replayed_total", "ledger_difference",
-	"output_records_total", "consumer_lag_records", "consumer_lag_seconds", "reorder_oldest_held_seconds", "pipeline_state")
+	"output_records_total", "consumer_lag_records", "consumer_lag_seconds", "reorder_oldest_held_seconds", "pipeline_state", "insecure_servers")
 
 func describe(names ...string) map[string]*prometheus.Desc {
 	m := map[string]*prometheus.Desc{}
@@ -69,6 +70,7 @@ func (a *Account) collect(put func(name string, v float64, labels ...string)) {
 	put("records_replayed_total", float64(a.Replayed))
 	put("records_held", float64(a.Held))
 	put("ledger_difference", float64(a.Difference))
+	put("insecure_servers", float64(a.Insecure))
 	for verdict, n := range a.Settled {
 		put("records_settled_total", float64(n), verdict)
 	}

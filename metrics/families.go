@@ -74,6 +74,9 @@ var sections = []section{
 		{"plugin_memory_bytes", gauge, aPlugin, "Linear memory of these instances.", nil},
 		{"plugin_fuel_total", counter, aPlugin, "Fuel that calls have spent; a unit is about a simple instruction. Divided by step_records_in_total it is the fuel per record.", nil},
 		{"plugin_counts_total", counter, []string{"pipeline", "step", "plugin", "metric"}, "What plugins count themselves, by the names in `metrics` of the plugin. Records that are read again, or handed over again, are counted again.", nil},
+		{"look_back_held_bytes", gauge, aStep, "What the records take that are kept for `look_back`, in all workers. At `look_back_memory`, for each worker, the oldest are let go.", nil},
+		{"look_back_again_total", counter, aStep, "Records that were given to a plugin with `look_back` again, after a trap or a reload.", nil},
+		{"look_back_lacking_total", counter, aStep, "Times that the memory of a plugin with `look_back` was made again without records that it ought to have, for want of `look_back_memory` or because too many had cost it: its answers may differ.", nil},
 		{"plugin_traps_total", counter, []string{"pipeline", "step", "plugin", "reason"}, "Calls that failed and cost the instance: trap, fuel, depth, contract, limit, and error where a script threw.", nil},
 	}},
 	{"State: dedup, reorder and Redis", []family{
@@ -95,6 +98,7 @@ var sections = []section{
 		{"config_last_reload_success_timestamp_seconds", gauge, nil, "When the configuration that runs was taken up.", nil},
 		{"build_info", gauge, []string{"version", "goversion"}, "1.", nil},
 		{"pipeline_state", gauge, []string{"pipeline", "state"}, "1 for the state that a pipeline is in, 0 for the others.", nil},
+		{"insecure_servers", gauge, aPipeline, "Kafka clusters and Redis of a pipeline with `insecure_skip_verify`, whose certificates nobody checks: 0, or whoever stands in between reads and changes everything.", nil},
 	}},
 }
 

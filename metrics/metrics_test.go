@@ -33,6 +33,11 @@ func TestTheReferenceIsWhatTheCodeSays(t *testing.T) {
 
 // everything reports to each method once.
 func everything(r *Registry) {
+	l := r.Pipeline("p", nil).LookBack("l")
+	l.Held(50)
+	l.Held(-10)
+	l.Again(3)
+	l.Lack()
 	r.Reloaded(nil)
 	p := r.Pipeline("p", []string{"out"})
 	p.Checkpoint(time.Second, errors.New("refused"))
@@ -66,7 +71,7 @@ func scrape(r *Registry) string {
 }
 
 func account() []Account {
-	return []Account{{Pipeline: "p", State: "running", Read: 9, Held: 2, Replayed: 1, Settled: map[string]int64{"out": 7}, Outputs: map[string]int64{"out": 7},
+	return []Account{{Pipeline: "p", State: "running", Insecure: 2, Read: 9, Held: 2, Replayed: 1, Settled: map[string]int64{"out": 7}, Outputs: map[string]int64{"out": 7},
 		Partitions: []Partition{{Topic: "in", ID: "0", LagRecords: 4, Lag: 1500 * time.Millisecond}}, Oldest: map[string]time.Duration{"r": 3 * time.Second}}}
 }
 
@@ -76,7 +81,7 @@ func TestWhatIsReportedIsServed(t *testing.T) {
 	got := scrape(r)
 	for _, want := range []string{
 		`records_read_total{pipeline="p"} 9`, `records_settled_total{pipeline="p",verdict="out"} 7`, `records_held{pipeline="p"} 2`,
-		`ledger_difference{pipeline="p"} 0`, `output_records_total{pipeline="p",sink="out"} 7`, `output_bytes_total{pipeline="p",sink="out"} 10`,
+		`ledger_difference{pipeline="p"} 0`, `insecure_servers{pipeline="p"} 2`, `output_records_total{pipeline="p",sink="out"} 7`, `output_bytes_total{pipeline="p",sink="out"} 10`,
 		`pipeline_state{pipeline="p",state="running"} 1`, `pipeline_state{pipeline="p",state="halted"} 0`,
 		`consumer_lag_records{partition="0",pipeline="p",topic="in"} 4`, `consumer_lag_seconds{partition="0",pipeline="p",topic="in"} 1.5`,
 		`checkpoints_total{pipeline="p",result="failed"} 1`, `checkpoints_total{pipeline="p",result="committed"} 0`,
@@ -86,6 +91,7 @@ func TestWhatIsReportedIsServed(t *testing.T) {
 		`reorder_oldest_held_seconds{pipeline="p",step="r"} 3`, `plugin_instances{pipeline="p",plugin="plug",step="s"} 2`,
 		`plugin_counts_total{metric="seen",pipeline="p",plugin="plug",step="s"} 2`,
 		`plugin_memory_bytes{pipeline="p",plugin="plug",step="s"} 1.048576e+06`, `plugin_info{pipeline="p",plugin="plug",sha256="abc",step="s"} 1`,
+		`look_back_held_bytes{pipeline="p",step="l"} 40`, `look_back_again_total{pipeline="p",step="l"} 3`, `look_back_lacking_total{pipeline="p",step="l"} 1`,
 		`redis_errors_total{kind="timeout",store="redis"} 1`, `kafka_errors_total{kind="connect",pipeline="p"} 1`,
 	} {
 		if !strings.Contains(got, prefix+want+"\n") {

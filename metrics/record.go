@@ -188,6 +188,34 @@ func (g *Plugin) Trap(reason string) {
 	g.r.count("plugin_traps_total", 1, append(g.labels[:len(g.labels):len(g.labels)], reason)...)
 }
 
+// LookBack is where the steps of one name that look back report.
+type LookBack struct {
+	r      *Registry
+	labels []string
+}
+
+// LookBack makes the metrics of a step that looks back exist.
+func (p *Pipeline) LookBack(step string) *LookBack {
+	l := &LookBack{p.r, []string{p.name, step}}
+	l.Held(0)
+	l.Again(0)
+	l.r.count("look_back_lacking_total", 0, l.labels...)
+	return l
+}
+
+// Held tells by how many bytes what is kept has grown, or shrunk.
+func (l *LookBack) Held(bytes int64) {
+	l.r.gauges["look_back_held_bytes"].WithLabelValues(l.labels...).Add(float64(bytes))
+}
+
+// Again tells of records that were given again.
+func (l *LookBack) Again(records int) {
+	l.r.count("look_back_again_total", float64(records), l.labels...)
+}
+
+// Lack tells of a memory that was made again in part.
+func (l *LookBack) Lack() { l.r.count("look_back_lacking_total", 1, l.labels...) }
+
 // Store is where the client of one Redis reports.
 type Store struct {
 	r    *Registry

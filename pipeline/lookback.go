@@ -30,7 +30,7 @@ type Keeper interface {
 
 // What a step that looks back keeps and does again is bounded, each for one worker.
 const (
-	// lookBackBytes is what the records that it keeps may take, of all its partitions.
+	// lookBackBytes is what the records that it keeps may take, of all its partitions, unless its step says otherwise.
 	lookBackBytes = 64 << 20
 	// againPerRecord is how many records are given again for each that is new, in the mean over the offsets that it looks back:
 	// so many records may cost the memory there before it is made again only in part.
@@ -38,6 +38,13 @@ const (
 	// keepRecords is how many records given again are worth keeping the memory that they have made.
 	keepRecords = 32
 )
+
+// Looking is told by a step that looks back, by value; each func may be nil. They are called by its worker, once a batch at most.
+type Looking struct {
+	Held  func(bytes int64) // what is kept takes so much more, or less
+	Again func(records int) // were given again
+	Lack  func()            // a memory was made again without some that it ought to have
+}
 
 // LookBack makes a step with a memory one whose answer is a function of the log: what it makes of a record rests on that
 // record and on those of the Offsets before it in its partition, whether they were polled just now, before a crash, or by
@@ -49,10 +56,13 @@ type LookBack struct {
 	Rememberer
 	Offsets int64
 	Bytes   int64 // that records given again may take; 0: 64 MiB
+	Events  Looking
 
 	life   int // of the memory that the tails tell of
 	kept   int // the life in which a memory was kept, or 0
 	bytes  int64
+	told   int64 // of bytes
+	twice  int   // records given again, and not told yet
 	tails  map[stream.Partition]*tail
 	inputs []stream.Record
 	counts []stream.Family // of inputs, where they have one
@@ -64,6 +74,7 @@ func (l *LookBack) Open(ctx context.Context, a stream.Assignment) error {
 	l.life, l.kept = 0, 0 // a memory may have seen what comes behind the position
 	l.drop(a.Partition)
 	l.refill()
+	defer l.tell()
 	from := max(a.Position-l.Offsets, 0)
 	if from >= a.Position {
 		return nil
@@ -75,9 +86,23 @@ func (l *LookBack) Open(ctx context.Context, a stream.Assignment) error {
 }
 
 // Close implements Stateful.
-func (l *LookBack) Close(p stream.Partition) { l.drop(p) }
+func (l *LookBack) Close(p stream.Partition) {
+	l.drop(p)
+	l.tell()
+}
 
-// Derive implements Deriver: the same step, which remembers nothing.
+// tell tells what has changed since it last did.
+func (l *LookBack) tell() {
+	if l.Events.Held != nil && l.bytes != l.told {
+		l.Events.Held(l.bytes - l.told)
+	}
+	if l.Events.Again != nil && l.twice > 0 {
+		l.Events.Again(l.twice)
+	}
+	l.told, l.twice = l.bytes, 0
+}
+
+// Derive implements Deriver: the same step, which remembers nothing, and is gone before it could tell of itself.
 func (l *LookBack) Derive(stream.Partition) Step {
 	return &LookBack{Rememberer: l.Rememberer, Offsets: l.Offsets, Bytes: l.Bytes}
 }
@@ -87,12 +112,14 @@ func (l *LookBack) Succeed(old Step) {
 	if was, ok := as[*LookBack](old); ok {
 		l.tails, l.bytes = was.tails, was.bytes
 		l.refill()
+		l.tell()
 	}
 }
 
 // Process implements Step. A batch during which the memory was lost is processed again record by record, so that each
 // finds the memory that it would have found.
 func (l *LookBack) Process(ctx context.Context, b *stream.Batch) error {
+	defer l.tell()
 	if err := l.remind(ctx, b.Records); err != nil {
 		return err
 	}
@@ -208,9 +235,13 @@ func (l *LookBack) replay(ctx context.Context, t *tail) error {
 	}
 	if short := t.short(l.Offsets); short > 0 {
 		l.Lack(short)
+		if l.Events.Lack != nil {
+			l.Events.Lack()
+		}
 	}
 	for ; i < len(t.records); i++ {
 		t.credit--
+		l.twice++
 		if err := l.alone(ctx, t.records[i]); err != nil {
 			return err
 		}

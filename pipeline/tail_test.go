@@ -131,6 +131,41 @@ func TestWhatIsKeptForAMemoryIsBoundedInBytes(t *testing.T) {
 	}
 }
 
+// TestAStepThatLooksBackTellsWhatItKeepsAndDoesAgain adds up what is told, through a successor too.
+func TestAStepThatLooksBackTellsWhatItKeepsAndDoesAgain(t *testing.T) {
+	var held, again, lacks int64
+	events := Looking{Held: func(b int64) { held += b }, Again: func(n int) { again += int64(n) }, Lack: func() { lacks++ }}
+	c := &chain{lives: 1}
+	l := look(t, c, 20)
+	l.look.Events = events
+	l.give(0, many(10, "good")...)
+	l.give(1, many(30, "good")...)
+	if held != l.look.bytes || held < 30*recordBytes || again != 0 {
+		t.Errorf("%d bytes were told, %d are kept; %d records were told as given again", held, l.look.bytes, again)
+	}
+	if l.give(0, "poison", "x"); again != 2*10 || lacks != 0 {
+		t.Errorf("10 records were given again before each of two, %d were told, and %d times that some lack", again, lacks)
+	}
+	next := &LookBack{Rememberer: c, Offsets: 20, Bytes: 3000, Events: events}
+	kept := held
+	held = 0
+	if next.Succeed(l.look); held != kept {
+		t.Errorf("the successor keeps %d bytes, and tells of %d", kept, held)
+	}
+	l.look = next
+	l.give(1, "x")
+	if held != next.bytes || held > next.Bytes {
+		t.Errorf("%d bytes are told, %d kept, the bound is now %d", held, next.bytes, next.Bytes)
+	}
+	if l.give(1, "poison", "x"); lacks == 0 {
+		t.Error("that some lack was not told")
+	}
+	next.Close(stream.Partition{Topic: "in"})
+	if next.Close(stream.Partition{Topic: "in", ID: 1}); held != 0 {
+		t.Errorf("nothing is kept, and %d bytes are told", held)
+	}
+}
+
 // TestARecordThatIsLargerThanTheBoundIsNotKept leaves an empty tail, which is lacking.
 func TestARecordThatIsLargerThanTheBoundIsNotKept(t *testing.T) {
 	c := &chain{lives: 1}
