@@ -85,7 +85,7 @@ func (r *pipelineReader) source() value {
 			{name: "kafka", doc: "The cluster to read from.", value: reference(&s.Kafka, "kafka", r.cfg.Kafka)},
 			{name: "topics", doc: "The topics to read.", need: "add topics: [NAME]", value: topics(&s.Topics)},
 			{name: "group", doc: "The consumer group. Instances with the same one share the partitions.", value: text(&s.Group)},
-			{name: "start", doc: "Where to begin in a partition for which the group has no offset yet.", value: start(s)},
+			{name: "start", doc: "Where to begin in a partition for which the group has no offset yet. With `latest` the group begins all partitions of a topic at once, where they end then; one that is added later is read from its beginning.", value: start(s)},
 			{name: "session_timeout", doc: "After this the partitions of a dead instance move on.", value: duration(&s.SessionTimeout, time.Second, 30*time.Minute)},
 			{name: "group_protocol", doc: "How the group shares its partitions: `classic` by its members, `consumer` by the brokers (KIP-848). With `consumer` the session timeout is the brokers' `group.consumer.session.timeout.ms`.", value: r.groupProtocol()},
 			{name: "decode", doc: "What values are taken for. They are decoded only where a step looks into them; with `bytes` a step that would, before any transform, is an error.", value: word(&decode, "json", "bytes").without("avro", "protobuf").then(func(at) { s.Bytes = decode == "bytes" })},

@@ -99,7 +99,7 @@ func (k *Keeper) States(ctx context.Context) ([]StepState, error) {
 			if err != nil {
 				return nil, fmt.Errorf("step %s: %w", st.Name, err)
 			}
-			list = append(list, StepState{Step: st.Name, Verb: st.Verb(), Partition: s.Partition.String(), Committed: s.Commit.Floor,
+			list = append(list, StepState{Step: st.Name, Verb: st.Verb(), Partition: s.Partition.String(), Committed: s.At,
 				Head: h.Head, Bytes: h.Bytes, Keys: h.Keys, Outlook: outlook(st, &s, &h, onLoss)})
 		}
 	}
@@ -178,8 +178,8 @@ func (k *Keeper) Offsets(ctx context.Context) ([]Offset, error) {
 	}
 	list := make([]Offset, len(standings))
 	for i, s := range standings {
-		list[i] = Offset{Partition: s.Partition.String(), Start: s.Start, Committed: s.Commit.Floor, Head: s.Commit.Head, End: s.End,
-			Lag: s.End - max(s.Commit.Floor, s.Start), Skips: string(s.Commit.Skips), at: s}
+		list[i] = Offset{Partition: s.Partition.String(), Start: s.Start, Committed: s.At, Head: s.Commit.Head, End: s.End,
+			Lag: s.End - max(s.At, s.Start), Skips: string(s.Commit.Skips), at: s}
 	}
 	return list, nil
 }

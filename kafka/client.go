@@ -35,6 +35,7 @@ type Client struct {
 	closeOnce sync.Once
 	cut       context.CancelFunc                 // ends whatever franz-go is at
 	interrupt atomic.Pointer[context.CancelFunc] // ends the poll that is under way
+	caller    *kgo.Client                        // cl, for what franz-go calls: it may do so before Dial has it
 	mu        sync.Mutex
 	fetched   map[stream.Partition]stream.Commit // what the group held when the partition was assigned
 }
@@ -68,7 +69,7 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.DisableAutoCommit(),
 		kgo.FetchMaxWait(fetchMaxWait), kgo.WithHooks(&c.pulse),
-		kgo.OnOffsetsFetched(c.onFetched), kgo.OnPartitionsAssigned(c.onAssigned), kgo.OnPartitionsRevoked(c.onRevoked), kgo.OnPartitionsLost(c.onLost))
+		kgo.OnOffsetsFetched(c.onFetched), kgo.AdjustFetchOffsetsFn(c.settle), kgo.OnPartitionsAssigned(c.onAssigned), kgo.OnPartitionsRevoked(c.onRevoked), kgo.OnPartitionsLost(c.onLost))
 	if group.PollBytes > 0 {
 		opts = append(opts, kgo.FetchMaxBytes(int32(group.PollBytes)))
 	}
@@ -106,7 +107,8 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 	return c, nil
 }
 
-func (c *Client) onFetched(_ context.Context, _ *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
+func (c *Client) onFetched(_ context.Context, cl *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
+	c.caller = cl
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, g := range resp.Groups {

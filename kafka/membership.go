@@ -52,7 +52,7 @@ func (m *membership) assigned(cl *kgo.Client, topics map[string][]int32) {
 	}
 }
 
-// drop ends the ownership of partitions; dead, if not nil, ends the membership.
+// drop ends the ownership of partitions; dead, if not nil, ends the membership, if nothing has before.
 func (m *membership) drop(topics map[string][]int32, dead error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -62,7 +62,7 @@ func (m *membership) drop(topics map[string][]int32, dead error) {
 			delete(m.own, stream.Partition{Topic: topic, ID: p})
 		}
 	}
-	if dead != nil {
+	if dead != nil && m.dead == nil {
 		m.dead = dead
 	}
 }

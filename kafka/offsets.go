@@ -18,7 +18,8 @@ type Standing struct {
 	Partition  stream.Partition
 	TopicID    [16]byte
 	Start, End int64         // of the log
-	Commit     stream.Commit // Floor -1: there is none
+	At         int64         // what Kafka holds for the group; -1: nothing
+	Commit     stream.Commit // Floor -1: nothing was read yet
 }
 
 // Offsets looks at a group from outside, and changes what it has committed. Close it in the end.
@@ -66,7 +67,7 @@ func (o *Offsets) Standings(ctx context.Context) ([]Standing, error) {
 			return nil, topicError(t.Topic, t.Err)
 		}
 		for _, p := range t.Partitions.Sorted() {
-			s := Standing{Partition: stream.Partition{Topic: t.Topic, ID: p.Partition}, TopicID: t.ID, Commit: decodeMetadata(-1, nil)}
+			s := Standing{Partition: stream.Partition{Topic: t.Topic, ID: p.Partition}, TopicID: t.ID, At: -1, Commit: decodeMetadata(-1, nil)}
 			start, _ := starts.Lookup(t.Topic, p.Partition)
 			end, _ := ends.Lookup(t.Topic, p.Partition)
 			if err := errors.Join(start.Err, end.Err); err != nil {
@@ -74,7 +75,7 @@ func (o *Offsets) Standings(ctx context.Context) ([]Standing, error) {
 			}
 			s.Start, s.End = start.Offset, end.Offset
 			if c, ok := commits.Lookup(t.Topic, p.Partition); ok && c.At >= 0 {
-				s.Commit = decodeMetadata(c.At, &c.Metadata)
+				s.At, s.Commit = c.At, decodeMetadata(c.At, &c.Metadata)
 			}
 			list = append(list, s)
 		}

@@ -186,11 +186,8 @@ func (o Output) producerOptions() []kgo.Opt {
 }
 
 func (s Start) offset() kgo.Offset {
-	switch {
-	case !s.At.IsZero():
+	if !s.At.IsZero() {
 		return kgo.NewOffset().AfterMilli(s.At.UnixMilli())
-	case s.Latest:
-		return kgo.NewOffset().AtEnd()
 	}
-	return kgo.NewOffset().AtStart()
+	return kgo.NewOffset().AtStart() // where a group begins at the end, settle knows it
 }

@@ -99,10 +99,11 @@ func (c *Client) take(b *stream.Batch, topic string, fp *kgo.FetchPartition) err
 func (c *Client) floor(p stream.Partition) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if commit, ok := c.fetched[p]; ok {
-		return commit.Floor
+	commit, ok := c.fetched[p]
+	if !ok || commit.Floor < 0 && commit.Head == 0 {
+		return -1
 	}
-	return -1
+	return begins(commit)
 }
 
 func appendRecords(rs []stream.Record, p stream.Partition, from []*kgo.Record, trusted bool) []stream.Record {

@@ -7,8 +7,8 @@ import (
 
 // Commit is what Kafka holds for one partition of a consumer group: the only commit record there is.
 type Commit struct {
-	Floor     int64  // lowest offset not released yet: where reading starts; -1 if nothing was committed
-	Head      int64  // next offset never polled; ≥ Floor. Records in [Floor, Head) have been through the steps before
+	Floor     int64  // lowest offset not released yet: where reading starts; -1 if nothing was read yet
+	Head      int64  // next offset never polled; ≥ Floor. Records in [Floor, Head) have been through the steps before; without a floor the group begins here
 	Nonce     string // names the state change that belongs to this commit; "" if none
 	Watermark int64  // event time up to which records were released, in milliseconds; math.MinInt64 if none
 	Note      string // what else the step that holds records back wants to find again: printable, without "|", below 1,000 bytes
