@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/streamproc/streamproc/fields"
@@ -175,8 +176,13 @@ func (p *Plugin) settles(ctx context.Context, records []Record) (err error) {
 	defer func() { err = errors.Join(err, g.Close(ctx)) }()
 	warm := uint32(0)
 	for i := range warmBatches + settleBatches {
-		if _, err := through(ctx, g, records, 0); err != nil {
+		lives := g.Lives()
+		lines, err := through(ctx, g, records, 0)
+		if err != nil {
 			return err
+		}
+		if g.Lives() > lives && !slices.ContainsFunc(lines, func(l Line) bool { return l.Failed != "" }) {
+			return fmt.Errorf("in batch %d its memory was full, and it was started anew, though no record was to blame: does it free what it allocates?", i+1)
 		}
 		if i == warmBatches {
 			warm = size

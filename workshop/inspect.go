@@ -12,7 +12,8 @@ import (
 	"github.com/streamproc/streamproc/runtime/meter"
 )
 
-// Report is what a module is, before any of it has run; Fields is what it says of itself once it has started.
+// Report is what a module is, before any of it has run; Fields is what it says of itself once it has started. A script has no
+// imports and exports: those of its engine say nothing of it.
 type Report struct {
 	File    string   `json:"file"`
 	Bytes   int      `json:"bytes"`
@@ -30,17 +31,8 @@ func (p *Plugin) Inspect(ctx context.Context) (Report, error) {
 	r := Report{File: p.File, Bytes: len(p.Module), SHA256: p.Digest, ABI: p.ABI, Imports: []string{}, Exports: []string{}}
 	if p.IsScript() {
 		r.Engine = artifact.Digest(p.Module)
-	}
-	m, err := meter.Read(p.Module, meter.Large())
-	if err != nil {
+	} else if err := r.list(p.Module); err != nil {
 		return r, fmt.Errorf("reading %s: %w", p.File, err)
-	}
-	for _, i := range m.Imports {
-		r.Imports = append(r.Imports, fmt.Sprintf("%s.%s %s", i.Module, i.Name, kindOf(i.Kind, i.Type)))
-	}
-	for _, e := range m.Exports {
-		t, _ := m.Exported(e.Name)
-		r.Exports = append(r.Exports, fmt.Sprintf("%s %s", e.Name, kindOf(e.Kind, t)))
 	}
 	g, err := p.guest(ctx, runtime.Events{})
 	if err != nil {
@@ -49,6 +41,22 @@ func (p *Plugin) Inspect(ctx context.Context) (Report, error) {
 	}
 	r.Fields = g.Fields()
 	return r, g.Close(ctx)
+}
+
+// list lists the imports and exports of a module.
+func (r *Report) list(module []byte) error {
+	m, err := meter.Read(module, meter.Large())
+	if err != nil {
+		return err
+	}
+	for _, i := range m.Imports {
+		r.Imports = append(r.Imports, fmt.Sprintf("%s.%s %s", i.Module, i.Name, kindOf(i.Kind, i.Type)))
+	}
+	for _, e := range m.Exports {
+		t, _ := m.Exported(e.Name)
+		r.Exports = append(r.Exports, fmt.Sprintf("%s %s", e.Name, kindOf(e.Kind, t)))
+	}
+	return nil
 }
 
 func kindOf(k meter.Kind, t meter.Signature) string {

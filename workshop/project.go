@@ -149,6 +149,18 @@ func unbuilt(file string) error {
 	return nil
 }
 
+// notYetBuilt says of a file that is not there that it is what a project is built into.
+func notYetBuilt(file string) error {
+	dir := filepath.Dir(file)
+	if _, err := os.Stat(file); err == nil {
+		return nil
+	}
+	if p, err := FindProject(dir); err == nil && p.lang.build != nil && p.Module == filepath.Base(file) {
+		return fmt.Errorf("streamproc plugin build %s makes it", dir)
+	}
+	return nil
+}
+
 func (p *Project) write() error {
 	var err error
 	for _, f := range []string{"in.jsonl", "want.jsonl"} { // a language may have its own

@@ -99,7 +99,7 @@ func (p *Plugin) read(s *runtime.Source, o Options) error {
 	}
 	b, err := artifact.Read(p.File)
 	if err != nil {
-		return fmt.Errorf("reading the plugin: %w", err)
+		return errors.Join(fmt.Errorf("reading the plugin: %w", err), notYetBuilt(p.File))
 	}
 	s.Bytes = b
 	return nil

@@ -149,6 +149,19 @@ func TestAPluginThatGrowsIsCaught(t *testing.T) {
 	}
 }
 
+// TestAPluginThatFillsItsMemoryInABatchIsCaught has it start anew again and again, which costs no record, and leaves it small.
+func TestAPluginThatFillsItsMemoryInABatchIsCaught(t *testing.T) {
+	p := open(t, script(t, `const all = []; export function map(v) { all.push(new Uint8Array(1 << 20).fill(1)); return v }`), "")
+	in := records(t, strings.Repeat(`{"a":1}`+"\n", 60))
+	lines, err := p.Run(t.Context(), in)
+	if err != nil || len(lines) != len(in) || strings.Contains(strings.Join(texts(lines), ""), "!") {
+		t.Fatalf("a leak costs records: %v, %v", texts(lines), err)
+	}
+	if broken := strings.Join(rulesOf(t, p, in), "\n"); !strings.Contains(broken, "in batch 1 its memory was full") {
+		t.Errorf("a leak breaks\n%s", broken)
+	}
+}
+
 func TestAPluginThatIsDearIsCaught(t *testing.T) {
 	p := open(t, script(t, `export function filter(v) { let n = 0; for (let i = 0; i < 500000; i++) n += i; return n > 0 }`), "")
 	if broken := strings.Join(rulesOf(t, p, records(t, `{"a":1}`)), "\n"); !strings.Contains(broken, "of its fuel") {
