@@ -12,7 +12,7 @@ type body struct {
 	indirect       []uint32 // types that it calls through the table
 	edits          []edit
 	temporary      bool // it needs a local for lengths
-	guarded        bool // it comes to the head of a loop before it does anything
+	guarded        bool // it comes to the head of a loop that checks before it does anything
 }
 
 // edit is one change, in front of the byte at.
@@ -20,16 +20,21 @@ type edit struct {
 	at    int
 	kind  change
 	value uint32
-	depth uint32 // blocks that are open there, the function included
+	depth uint32 // blocks that are open there, the function and what is added included
 }
 
 type change byte
 
 const (
 	rise        change = iota // a call through the table is over: depth is given back
+	closeLoop                 // behind the end of a loop that pays as it turns
+	openTurn                  // behind the beginning of a loop that pays as it turns
+	closeTurn                 // in front of its end: what comes here leaves the loop, what branches here pays value and turns
 	pay                       // subtract value
 	payAndCheck               // and trap if that was too much
+	openLoop                  // in front of a loop that pays as it turns
 	leave                     // a return, which has to restore the depth
+	relabel                   // a label that is value now
 	payBytes                  // the length on the stack, in bytes
 	payEntries                // the length on the stack, in table entries
 	payPages                  // the pages on the stack, if the memory may have so many
@@ -38,13 +43,13 @@ const (
 )
 
 // checks says whether it may trap.
-func (c change) checks() bool { return c == payAndCheck || c == dive || c.byLength() }
+func (c change) checks() bool { return c == payAndCheck || c == closeTurn || c == dive || c.byLength() }
 
 func (c change) byLength() bool { return c >= payBytes && c <= payTable }
 
 // foldCost is how much code that may be skipped is paid for with what stands before it: as much again as it costs to pay,
 // or a few times that.
-const foldCost = 400
+const foldCost = 600
 
 // frame is a block, loop, if or function that is open.
 type frame struct {
@@ -55,6 +60,8 @@ type frame struct {
 	outside         bool // all of it is unreachable
 	dead            bool // the code that comes is unreachable
 	targeted        bool // something branches to it
+	turning         bool // it is a loop that pays as it turns
+	turns           int  // how many such loops are open, with it
 }
 
 // piece is straight code within one frame: who reaches any of it has come by its first byte.
@@ -191,7 +198,7 @@ func (s *scan) bulk(at int) {
 }
 
 func (s *scan) edit(at int, kind change, value uint32) {
-	s.b.edits = append(s.b.edits, edit{at, kind, value, uint32(len(s.control))})
+	s.b.edits = append(s.b.edits, edit{at, kind, value, uint32(len(s.control) + blocksPerTurn*s.turns())})
 	s.b.temporary = s.b.temporary || kind.byLength()
 }
 
@@ -273,7 +280,7 @@ func (s *scan) references(o operands, op byte, at int) {
 		}
 		s.m.taken = append(s.m.taken, f)
 	case blockType:
-		s.open(op)
+		s.open(op, at)
 	case label, labels:
 		s.branch(op, at)
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // open reads the type of a block, loop or if, and enters it.
-func (s *scan) open(op byte) {
+func (s *scan) open(op byte, at int) {
 	params, results := s.readBlockType()
 	if !s.r.ok() {
 		return
@@ -15,17 +15,21 @@ func (s *scan) open(op byte) {
 		s.join()
 	}
 	first := op == opLoop && s.straight()
-	s.forked = s.forked || op == opIf
+	turns := op == opLoop && params == 0 && s.turns() < maxTurns && !s.dispatches()
+	if turns {
+		s.edit(at, openLoop, 0)
+	}
 	s.r.over(uint64(len(s.control)), uint64(s.m.caps.Nesting), "nested blocks")
+	s.forked = s.forked || op == opIf
 	s.enter(op, params, results)
-	if first {
+	if first && !turns {
 		s.guard = s.r.at
 	}
-}
-
-// straight says whether the function has come here without a fork or a call, so that each call of it comes here.
-func (s *scan) straight() bool {
-	return !s.forked && len(s.b.edits)+len(s.b.calls) == 0
+	if turns {
+		f := &s.control[len(s.control)-1]
+		f.turning, f.turns = true, f.turns+1
+		s.edit(s.r.at, openTurn, uint32(at))
+	}
 }
 
 func (s *scan) readBlockType() (params, results int) {
@@ -46,6 +50,45 @@ func (s *scan) readBlockType() (params, results int) {
 	return len(s.m.types[t].Params), len(s.m.types[t].Results)
 }
 
+// straight says whether the function has come here without a fork or a call, so that each call of it comes here.
+func (s *scan) straight() bool {
+	return !s.forked && len(s.b.edits)+len(s.b.calls) == 0
+}
+
+// dispatches says whether the loop that begins here does so by a br_table on a local, behind nothing but blocks: each
+// function of Go is such a loop. Its ways back are many, and would all have to come by one place to pay.
+func (s *scan) dispatches() bool {
+	b := s.r.b[s.r.at:s.r.end]
+	for len(b) > 2 && b[0] == opBlock && b[1] == emptyBlock {
+		b = b[2:]
+	}
+	return len(b) > 2 && b[0] == opLocalGet && b[1] < 0x80 && b[2] == opBrTable
+}
+
+// maxTurns is how many loops within each other pay as they turn; those within them pay at their head.
+const maxTurns = 50
+
+// blocksPerTurn is how many blocks are added for a loop that pays as it turns: one around it and two in it.
+const blocksPerTurn = 3
+
+// added is how many blocks that are not in the module lie on the way out to the label of a frame. That of a loop that
+// pays as it turns is the one where it pays.
+func (s *scan) added(f *frame) int {
+	n := blocksPerTurn * (s.turns() - f.turns)
+	if f.turning {
+		n++
+	}
+	return n
+}
+
+// turns is how many loops are open that pay as they turn.
+func (s *scan) turns() int {
+	if len(s.control) == 0 {
+		return 0
+	}
+	return s.control[len(s.control)-1].turns
+}
+
 // join counts a place where ways meet: there the compiler has to merge what it knows of each local.
 func (s *scan) join() {
 	s.joins++
@@ -55,7 +98,7 @@ func (s *scan) join() {
 func (s *scan) enter(op byte, params, results int) {
 	f := frame{op: op, base: max(s.height-params, 0), params: params, results: results, first: len(s.pieces)}
 	if n := len(s.control); n > 0 {
-		f.outside = s.control[n-1].dead
+		f.outside, f.turns = s.control[n-1].dead, s.control[n-1].turns
 		f.dead = f.outside
 	}
 	s.control = append(s.control, f)
@@ -81,7 +124,7 @@ func (s *scan) structure(op byte, at int) {
 		s.height = f.base + f.params
 		s.pieces = append(s.pieces, piece{at: s.r.at})
 	case opEnd:
-		s.close()
+		s.close(at)
 	}
 }
 
@@ -102,6 +145,7 @@ func (s *scan) branch(op byte, at int) {
 		s.r.over(uint64(s.targets), uint64(s.m.caps.Targets)+1, "targets of br_tables in one function")
 	}
 	for i := 0; i < n && s.r.ok(); i++ {
+		place := s.r.at
 		l := s.r.u32()
 		if int64(l) >= int64(len(s.control)) {
 			s.r.failAt(at, nil, "label %d is not among the %d there are", l, len(s.control))
@@ -112,6 +156,9 @@ func (s *scan) branch(op byte, at int) {
 			s.join()
 		}
 		f.targeted = true
+		if added := s.added(f); added > 0 {
+			s.edit(place, relabel, l+uint32(added))
+		}
 	}
 	if op != opBrIf {
 		s.die()
@@ -128,13 +175,15 @@ func (s *scan) divide() {
 }
 
 // close ends the innermost frame.
-func (s *scan) close() {
+func (s *scan) close(at int) {
 	f := s.control[len(s.control)-1]
 	switch outermost := len(s.control) == 1; {
 	case outermost:
 		s.settleEntry(&f)
 	case f.op == opIf || f.op == opElse:
 		s.settleArm(&f)
+	case f.turning:
+		s.settleTurn(&f, at)
 	case f.op == opLoop && f.targeted:
 		s.settleLoop(&f)
 	default:
@@ -181,17 +230,29 @@ func (s *scan) settleLoop(f *frame) {
 	s.b.guarded = s.b.guarded || p.at == s.guard
 }
 
+// settleTurn makes a loop pay as it turns. What it costs to come through it once belongs to the piece that it is part of.
+func (s *scan) settleTurn(f *frame, at int) {
+	p := s.fold(f)
+	s.edit(at, closeTurn, max(p.cost, costSimple))
+	s.edit(s.r.at, closeLoop, 0)
+	outer := &s.pieces[len(s.pieces)-1]
+	outer.cost, outer.extra = outer.cost+p.cost, outer.extra+p.extra
+}
+
 // settleEntry makes a function pay where it begins. One that is short and goes nowhere need not check, its callers do;
 // nor need one that soon comes to the head of a loop, which does.
 func (s *scan) settleEntry(f *frame) {
 	p := s.fold(f)
 	how := payAndCheck
 	leaf := len(s.b.calls)+len(s.b.indirect) == 0 && !slices.ContainsFunc(s.b.edits, func(e edit) bool { return e.kind != leave })
-	if p.cost <= foldCost && (leaf || s.b.guarded) {
+	if leaf && p.cost <= leafCost || s.b.guarded && p.cost <= foldCost {
 		how = pay
 	}
 	s.edit(p.at, how, max(p.cost, costSimple))
 }
+
+// leafCost is what a function that goes nowhere may cost that does not check: a body may have 200,000 calls of it in a row.
+const leafCost = 100
 
 // settleBlock adds a block to the piece that it is part of.
 func (s *scan) settleBlock(f *frame) {

@@ -8,9 +8,9 @@
 // subtracts from them as it goes and traps below zero; the host sets them between calls, and reads after a trap which
 // one was spent.
 //
-// A region of code is paid for where it is entered: at the entry of a function, at the head of a loop, and behind each
-// place where control may have left, if enough follows. Only loops jump backwards, so each instruction has been paid for
-// before it runs. Code that is skipped within a region is paid for too, at most foldCost units of it.
+// A region of code is paid for where it is entered: at the entry of a function, where a loop turns, and behind each place
+// where control may have left, if enough follows. Coming through a loop once belongs to the region around it. Only loops
+// jump backwards, so each instruction has been paid for before it runs. Code that is skipped within a region is paid for too, at most foldCost units of it.
 //
 // Only functions that can call themselves, directly or through others, count depth: see graph.go.
 package meter

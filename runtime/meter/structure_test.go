@@ -49,6 +49,6 @@ func TestALieAllocatesNothing(t *testing.T) {
 // widened leaves room for what metering adds.
 func widened() Caps {
 	c := Default()
-	c.Nesting, c.BodyBytes, c.Locals = c.Nesting+2, 4*c.BodyBytes, c.Locals+2
+	c.Nesting, c.BodyBytes, c.Locals = c.Nesting+2+blocksPerTurn*maxTurns, 4*c.BodyBytes, c.Locals+2
 	return c
 }

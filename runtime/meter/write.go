@@ -164,6 +164,21 @@ func (w *writer) body(c []byte, i int) []byte {
 				c = with(c, opBr, int(e.depth)-1)
 				at++
 			}
+		case openLoop:
+			c = w.blockLike(c, at)
+		case openTurn:
+			c = w.blockLike(append(c, opBlock, emptyBlock), int(e.value))
+		case closeTurn:
+			c = append(with(append(c, opEnd), opBr, 2), opEnd)
+			c = with(w.pay(c, &edit{kind: closeTurn, value: e.value, depth: e.depth - 2}, b), opBr, 0)
+		case closeLoop:
+			c = append(c, opEnd)
+		case relabel:
+			c = unsigned(c, uint64(e.value))
+			for w.m.raw[at] >= 0x80 {
+				at++
+			}
+			at++
 		default:
 			c = w.pay(c, e, b)
 		}
@@ -222,6 +237,15 @@ func (w *writer) blockType(c, results []byte) []byte {
 		return append(c, results[0])
 	}
 	return signed(c, int64(w.blocks[string(results)]))
+}
+
+// blockLike opens a block of the type of the loop at.
+func (w *writer) blockLike(c []byte, at int) []byte {
+	end := at + 1
+	for w.m.raw[end] >= 0x80 {
+		end++
+	}
+	return append(append(c, opBlock), w.m.raw[at+1:end+1]...)
 }
 
 // count changes the depth.
