@@ -217,5 +217,5 @@ func (c *checking) protocol(ctx context.Context) {
 			}
 		}
 	}
-	c.warn("group_protocol: consumer has the session timeout of the brokers, %s: so long the partitions of a killed process stand still (group.consumer.session.timeout.ms)", session)
+	c.warn("group_protocol: consumer has the session timeout of the brokers, %s: so long the partitions of a killed process stand still, unless it is started again (group.consumer.session.timeout.ms)", session)
 }
