@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -42,12 +44,8 @@ func (c *Client) succeed(ctx context.Context) {
 			return
 		}
 	}
-	list, err := members(ctx, kadm.NewClient(c.cl), &c.group)
-	own, _ := c.cl.GroupMetadata() // a client knows its id before it is in the list
-	for _, m := range list {
-		if m.client != c.cluster.ClientID || m.id == own {
-			continue
-		}
+	before, err := c.predecessors(ctx)
+	for _, m := range before {
 		if err = errors.Join(err, leave(ctx, c.cl, &c.group, m.id, "another has its name")); err == nil {
 			c.log.Info("an earlier process of this name was a member of the group yet, and is taken out of it; if both live, give each a name by STREAMPROC_INSTANCE",
 				"member", c.group.Member, "group", c.group.Name, "host", m.host)
@@ -56,6 +54,26 @@ func (c *Client) succeed(ctx context.Context) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		c.log.Warn("what an earlier process of this name left in the group may stay there until its session ends",
 			"member", c.group.Member, "group", c.group.Name, "session", c.group.session(), "error", err)
+	}
+}
+
+// joinPatience is how long a predecessor stays until its successor is in the group too. Where the last member goes before the
+// next one has joined, the brokers wait for more to come (group.initial.rebalance.delay.ms, 3 s unless told otherwise). With the
+// consumer protocol they do not, and whoever joins before it has gone is given its partitions by a later heartbeat.
+const joinPatience = time.Second
+
+// predecessors are the members of this one's name, in the classic protocol once it is a member itself.
+func (c *Client) predecessors(ctx context.Context) (before []member, err error) {
+	for begin := time.Now(); ; {
+		list, err := members(ctx, kadm.NewClient(c.cl), &c.group)
+		own, _ := c.cl.GroupMetadata() // a client knows its id before it is in the list
+		before = slices.DeleteFunc(list, func(m member) bool { return m.client != c.cluster.ClientID })
+		joined := len(before)
+		before = slices.DeleteFunc(before, func(m member) bool { return m.id == own })
+		joined -= len(before)
+		if err != nil || len(before) == 0 || joined > 0 || c.group.Consumer || time.Since(begin) > joinPatience || !pass(ctx, hearEvery) {
+			return before, err
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,36 @@ func TestARestartTakesTheDeadOneOutOfTheGroup(t *testing.T) {
 		if got := r.members(t); len(got) != 1 || got[0] != r.group.memberName("") {
 			t.Errorf("consumer protocol %v, transactional id %q: the group has members %v, want the successor alone", g.Consumer, g.TransactionalID, got)
 		}
+	}
+}
+
+// Were the dead one taken out first, the group would be empty, and the brokers would wait for more members to come.
+func TestTheDeadOneStaysUntilItsSuccessorHasJoined(t *testing.T) {
+	r := newRig(t).named("p.i/0.0")
+	r.feed(t, 0, 4)
+	dead := r.dial(t)
+	poll(t, dead, 4)
+	dead.cut()
+	var mu sync.Mutex
+	var seen []string
+	note := func(key kmsg.Key, what func(kmsg.Request) bool) {
+		r.ControlKey(int16(key), func(q kmsg.Request) (kmsg.Response, error, bool) {
+			r.KeepControl()
+			if what(q) {
+				mu.Lock()
+				defer mu.Unlock()
+				seen = append(seen, key.Name())
+			}
+			return nil, nil, false
+		})
+	}
+	note(kmsg.JoinGroup, func(q kmsg.Request) bool { return q.(*kmsg.JoinGroupRequest).MemberID != "" })
+	note(kmsg.LeaveGroup, func(kmsg.Request) bool { return true })
+	poll(t, r.dial(t), 4)
+	mu.Lock()
+	defer mu.Unlock()
+	if len(seen) < 2 || seen[0] != "JoinGroup" || seen[1] != "LeaveGroup" {
+		t.Errorf("the group saw %v", seen)
 	}
 }
 
