@@ -258,7 +258,7 @@ func pluginLimits(l *PluginLimits) value {
 			{name: "memory", doc: "The largest memory of one instance. Each worker has one for each step.", value: size(&l.MemoryBytes, 64<<10, 512<<20)},
 			{name: "output", doc: "The most bytes that one record may become.", value: size(&l.OutputBytes, 1, 64<<20)},
 			{name: "outputs", doc: "The most records that one record may become.", value: count(&l.Outputs, 1, 1<<20)},
-			{name: "fuel", doc: "What one record may cost, in units of about one simple instruction: 10 M hold a processor for 0.2 to 10 ms, at the worst some 50.", value: count(&l.Fuel, 1000, 600_000_000).unset("10M, at most 200M; for a script 300M, at most 600M")},
+			{name: "fuel", doc: "What one record may cost, in units of about one simple instruction: 10 M hold a processor for 0.2 to 10 ms, at the worst some 50.", value: count(&l.Fuel, 1000, 600_000_000).unset("10M, at most 200M; for a script 300M, in Python 400M, at most 600M")},
 			{name: "depth", doc: "How deep calls may go within calls, where they may recurse.", value: count(&l.Depth, 10, 10_000).unset("1000; 10k for a script")},
 			{name: "log_lines", doc: "The most lines that one instance may log in a second; the others are counted.", value: count(&l.LogLines, 1, 1<<20)},
 			{name: "traps", doc: "After so many records in a row that trap or are over a limit, the plugin is held to be broken: the pipeline pauses, for a second and then for longer, and says so.", value: count(&l.Traps, 1, 1<<20)},

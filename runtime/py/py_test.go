@@ -160,7 +160,7 @@ def map(v):
     if v == "read": os.read(0, 1)
     return v`)
 	guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch(`"a"`, `"loop"`, `"b"`, `"grow"`, `"c"`, `"leave"`, `"d"`, `"forge"`, `"read"`, `"e"`)),
-		`"a"`, "!fuel price.py was stopped: it has spent its fuel of 300000000 units",
+		`"a"`, "!fuel price.py was stopped: it has spent its fuel of 400000000 units",
 		`"b"`, "!limit price.py is out of memory: the limit memory is 33554432 bytes",
 		`"c"`, "!error price.py ended the engine, with code 3",
 		`"d"`, "!contract the engine writes a frame of the unknown kind 'X'",

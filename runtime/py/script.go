@@ -65,9 +65,9 @@ func (s *Script) Functions() []runtime.HostFunction { return nil }
 func (s *Script) LooksUp() {}
 
 // Defaults implements runtime.Frugal. The engine's file is larger than others may be: whoever reads it holds it against
-// its digest. Fuel is as for other scripts.
+// its digest. Its fuel is that of a recursion that CPython ends by itself, and tells in full.
 func (s *Script) Defaults() runtime.Limits {
-	return runtime.Limits{Fuel: 300_000_000, Depth: 10_000, Large: true}
+	return runtime.Limits{Fuel: 400_000_000, Depth: 10_000, Large: true}
 }
 
 // StartFuel implements runtime.SlowStarter: a Python starts with three and a half billion units or so, and then there is the script.
