@@ -63,15 +63,16 @@ func (c *Client) succeed(ctx context.Context) {
 const joinPatience = time.Second
 
 // predecessors are the members of this one's name, in the classic protocol once it is a member itself.
-func (c *Client) predecessors(ctx context.Context) (before []member, err error) {
+func (c *Client) predecessors(ctx context.Context) ([]member, error) {
 	for begin := time.Now(); ; {
 		list, err := members(ctx, kadm.NewClient(c.cl), &c.group)
 		own, _ := c.cl.GroupMetadata() // a client knows its id before it is in the list
-		before = slices.DeleteFunc(list, func(m member) bool { return m.client != c.cluster.ClientID })
-		joined := len(before)
-		before = slices.DeleteFunc(before, func(m member) bool { return m.id == own })
-		joined -= len(before)
-		if err != nil || len(before) == 0 || joined > 0 || c.group.Consumer || time.Since(begin) > joinPatience || !pass(ctx, hearEvery) {
+		joined := false
+		before := slices.DeleteFunc(list, func(m member) bool {
+			joined = joined || m.id == own
+			return m.id == own || m.client != c.cluster.ClientID
+		})
+		if err != nil || len(before) == 0 || joined || c.group.Consumer || time.Since(begin) > joinPatience || !pass(ctx, hearEvery) {
 			return before, err
 		}
 	}
