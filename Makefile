@@ -54,7 +54,7 @@ aimed: ## a stale member is aimed at thirty times in each way, with the guard an
 	$(SERVERS) bin/aimed -mutant bin/aimed-noguard
 
 DELIVERY := exactly_once
-chaos: ## every scenario of chaos/, three at a time, and whether the goals are reached: about 40 minutes; DELIVERY=at_least_once; results are kept in chaos/results
+chaos: ## every scenario of chaos/, three at a time, and whether the goals are reached: about 45 minutes; DELIVERY=at_least_once; results are kept in chaos/results
 	go run ./chaos/cmd/chaos -delivery $(DELIVERY)
 
 RUNS := 1000

@@ -16,6 +16,7 @@ import (
 
 	"github.com/streamproc/streamproc/internal/provenance"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 )
 
 // Batch is some scenarios, run one after the other on servers of their own.
@@ -29,7 +30,7 @@ type Batch struct {
 	Results   string        // folder: what is found is kept there, and the table of all that is kept is written anew
 	Binary    string        // "": built
 	Logs      string        // folder in which the logs of the instances stay; "": a temporary one, which goes if all is sound
-	Parallel  int           // scenarios at a time, each on servers of its own; 0 is 1
+	Parallel  int           // scenarios at a time, each on servers of its own, of which one with three brokers counts as two; 0 is 1
 	Talk      io.Writer
 }
 
@@ -94,12 +95,18 @@ func (b Batch) all(ctx context.Context, kinds []Kind, dir string) (sound bool, e
 	var mu sync.Mutex
 	var errs []error
 	commit := provenance.Commit(ctx, "chaos/results")
+	all := int64(max(b.Parallel, 1))
+	room := semaphore.NewWeighted(all)
 	group := errgroup.Group{}
-	group.SetLimit(max(b.Parallel, 1))
 	sound = true
 	for _, k := range kinds {
 		for i := range max(b.Runs, 1) {
+			share := min(k.weight(), all)
+			if err := room.Acquire(ctx, share); err != nil {
+				break // interrupted
+			}
 			group.Go(func() error {
+				defer room.Release(share)
 				r, err := b.one(ctx, oneRun{k, b.Seed + uint64(i), filepath.Join(dir, fmt.Sprintf("%s-%d", k.Name, i+1))}, commit)
 				mu.Lock()
 				defer mu.Unlock()
@@ -113,7 +120,19 @@ func (b Batch) all(ctx context.Context, kinds []Kind, dir string) (sound bool, e
 		}
 	}
 	_ = group.Wait() // errors are in errs
+	if ctx.Err() != nil {
+		sound, errs = false, append(errs, ctx.Err())
+	}
 	return sound, errors.Join(errs...)
+}
+
+// weight is how many scenarios of one broker a scenario counts as: three brokers that elect leaders, or start, take what cores there
+// are, and what else runs meanwhile is measured beside them.
+func (k Kind) weight() int64 {
+	if k.Make(0, 1).Brokers > 1 {
+		return 2
+	}
+	return 1
 }
 
 // sharedWriter is for several scenarios at a time.

@@ -20,7 +20,7 @@ func main() {
 	flag.IntVar(&o.Runs, "runs", 1, "of each scenario")
 	flag.Float64Var(&o.Scale, "scale", 1, "of records and faults: less than 1 for a shorter run")
 	flag.StringVar(&o.Delivery, "delivery", chaos.AtLeastOnce, fmt.Sprintf("%s, %s, or %s, which is exactly_once on brokers of that level", chaos.AtLeastOnce, chaos.ExactlyOnce, chaos.Legacy))
-	flag.IntVar(&o.Parallel, "parallel", 3, "scenarios at a time, each on servers of its own")
+	flag.IntVar(&o.Parallel, "parallel", 3, "scenarios at a time, each on servers of its own; one with three brokers counts as two")
 	flag.DurationVar(&o.Soak, "soak", 0, "instead of breaking anything, run at a steady rate for so long and see what grows")
 	flag.StringVar(&o.Results, "results", "chaos/results", "folder of the results")
 	flag.StringVar(&o.Logs, "logs", "", "folder in which the logs of the instances are to stay")
