@@ -101,6 +101,7 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 			c.out.close()
 			return nil, fmt.Errorf("%w: outputs of one transaction are written by one client: give them one cluster, compression and linger", stream.ErrHalt)
 		}
+		c.out.opens = true
 		c.txn = newTransactions(c.cl, cluster, &c.group, log)
 	}
 	go c.succeed(ctx)
@@ -359,15 +360,22 @@ func (c *Client) Write(rs []stream.Record) {
 }
 
 // Full implements pipeline.Client.
-func (c *Client) Full() bool { return c.out.full() }
+func (c *Client) Full() bool {
+	c.out.release()
+	return c.out.full()
+}
 
 // Room implements pipeline.Client.
 func (c *Client) Room() <-chan struct{} { return c.out.room }
 
 // Flush implements pipeline.Client.
 func (c *Client) Flush(ctx context.Context) ([]stream.Record, error) {
-	refused, err := c.out.flush(ctx)
-	if err != nil && c.txn != nil {
+	if c.txn == nil || !c.txn.open {
+		return c.out.flush(ctx)
+	}
+	var refused []stream.Record
+	err := c.txn.nudged(func() (err error) { refused, err = c.out.flush(ctx); return err })
+	if err != nil {
 		err = c.txn.explain(err)
 	}
 	return refused, err

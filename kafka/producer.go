@@ -21,9 +21,16 @@ type producer struct {
 	clients []*kgo.Client  // by sink number - 1; outputs that agree in everything share one
 	extra   []*kgo.Client  // those that are not the member's own
 	limit   int64
+	opens   bool // in transactions: see opening
 	room    chan struct{}
 	waiting atomic.Bool
 	written int // in this transaction
+
+	// In a transaction, what follows its first write waits until the brokers have taken that: until then they put off whatever they
+	// get, each for itself, and refuse what is out of order in the end, with an error in their log for each batch.
+	opening   atomic.Int64 // records of the first write that the brokers have not taken yet
+	held      []*outgoing
+	heldBytes atomic.Int64
 
 	mu      sync.Mutex
 	refused []stream.Record
@@ -66,6 +73,8 @@ type outgoing struct {
 	p       *producer
 	records []kgo.Record
 	from    []origin
+	bytes   int64
+	opening bool // the first of a transaction
 }
 
 // origin is what a record that the brokers refuse is accounted by.
@@ -79,8 +88,8 @@ func (p *producer) write(rs []stream.Record) {
 	if len(rs) == 0 {
 		return
 	}
-	o := &outgoing{p: p, records: make([]kgo.Record, len(rs)), from: make([]origin, len(rs))}
-	done, now := o.done, time.Now()
+	o := &outgoing{p: p, records: make([]kgo.Record, len(rs)), from: make([]origin, len(rs)), opening: p.opens && p.written == 0}
+	now := time.Now()
 	p.written += len(rs)
 	for i := range rs {
 		r, k := &rs[i], &o.records[i]
@@ -92,8 +101,30 @@ func (p *producer) write(rs []stream.Record) {
 				k.Headers[j] = kgo.RecordHeader(h)
 			}
 		}
-		p.clients[r.Sink-1].TryProduce(context.Background(), k, done)
+		o.bytes += int64(len(r.Key) + len(r.Value))
 	}
+	p.held = append(p.held, o)
+	p.heldBytes.Add(o.bytes)
+	p.release()
+}
+
+// release gives the client what is held, unless the first write of the transaction is still waited for.
+func (p *producer) release() {
+	if p.opening.Load() > 0 {
+		return
+	}
+	for _, o := range p.held {
+		if o.opening {
+			p.opening.Store(int64(len(o.records)))
+		}
+		done := o.done
+		for i := range o.records {
+			p.clients[o.from[i].sink-1].TryProduce(context.Background(), &o.records[i], done)
+		}
+	}
+	clear(p.held)
+	p.held = p.held[:0]
+	p.heldBytes.Store(0)
 }
 
 // aheadLimit is how far ahead of the clock a timestamp is written. It is Kafka's default for what a broker takes
@@ -111,7 +142,8 @@ func writeTime(milliseconds int64, now time.Time) time.Time {
 // done is the promise of every record: it runs on franz-go's goroutine and must not block.
 func (o *outgoing) done(r *kgo.Record, err error) {
 	p := o.p
-	if p.waiting.Load() && !p.full() {
+	opened := o.opening && p.opening.Add(-1) == 0
+	if p.waiting.Load() && (opened || !p.full()) {
 		select {
 		case p.room <- struct{}{}:
 		default:
@@ -166,7 +198,7 @@ func refusedForGood(err error) bool {
 }
 
 func (p *producer) full() bool {
-	var n int64
+	n := p.heldBytes.Load()
 	seen := (*kgo.Client)(nil)
 	for _, cl := range p.clients {
 		if cl != seen {
@@ -180,15 +212,21 @@ func (p *producer) full() bool {
 }
 
 func (p *producer) flush(ctx context.Context) ([]stream.Record, error) {
-	var seen *kgo.Client
-	for _, cl := range p.clients {
-		if cl == seen {
-			continue
+	for {
+		var seen *kgo.Client
+		for _, cl := range p.clients {
+			if cl == seen {
+				continue
+			}
+			seen = cl
+			if err := cl.Flush(ctx); err != nil {
+				return nil, fmt.Errorf("waiting for outputs to be acknowledged: %w", err)
+			}
 		}
-		seen = cl
-		if err := cl.Flush(ctx); err != nil {
-			return nil, fmt.Errorf("waiting for outputs to be acknowledged: %w", err)
+		if len(p.held) == 0 {
+			break
 		}
+		p.release()
 	}
 	refused, err := p.outcome()
 	if err == nil {

@@ -33,6 +33,8 @@ type transactions struct {
 	ended    time.Time   // the last one
 	offsets  *kgo.Client // commits offsets below LevelTwo; nil: not needed yet
 	toLegacy []kgo.Opt
+	log      *slog.Logger
+	nudges   int // so far
 }
 
 const (
@@ -77,11 +79,11 @@ func newTransactions(cl *kgo.Client, cluster Cluster, group *Group, log *slog.Lo
 	ctx, cancel := context.WithTimeout(context.Background(), grantPatience)
 	legacy := kversion.Stable()
 	legacy.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), offsetsExplicit)
-	t := &transactions{cl: cl, id: group.TransactionalID, group: group.Name, ready: make(chan struct{}), stop: cancel,
+	t := &transactions{cl: cl, id: group.TransactionalID, group: group.Name, ready: make(chan struct{}), stop: cancel, log: log,
 		toLegacy: append(cluster.options(log), cluster.patientDialer(), kgo.MaxVersions(legacy))}
 	go func() {
 		defer close(t.ready)
-		if _, _, err := cl.ProducerID(ctx); err != nil {
+		if err := t.nudged(func() error { _, _, err := cl.ProducerID(ctx); return err }); err != nil {
 			t.err = fmt.Errorf("the brokers do not grant transactional id %s within %v: %w", t.id, grantPatience, err)
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -368,5 +369,41 @@ func TestWhatWasAbortedBehindTheCommitIsNoGap(t *testing.T) {
 	}
 	if len(b.Spans) == 0 || b.Spans[0].From != 2 || again.Assignment(p).Position != 2 {
 		t.Errorf("polled %v from position %d, want both from the committed 2", b.Spans, again.Assignment(p).Position)
+	}
+}
+
+func TestWhatATransactionWritesWaitsUntilTheBrokersHaveTakenItsFirstWrite(t *testing.T) {
+	r := newRig(t).transactional(t)
+	r.feed(t, 0, 6)
+	c := r.dial(t)
+	rs, marks := poll(t, c, 6)
+	rs = outputs(rs)
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	first := sync.OnceFunc(func() { close(arrived) })
+	r.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		r.KeepControl()
+		first()
+		<-answer
+		return nil, nil, false
+	})
+	c.Write(rs[:1])
+	<-arrived
+	c.Write(rs[1:3])
+	c.Write(rs[3:])
+	if n := c.cl.BufferedProduceRecords(); n != 1 {
+		t.Errorf("%d records are on their way though the first is not taken yet; want that one", n)
+	}
+	if c.Full() {
+		t.Error("a few small records fill a client that may hold 1 MiB")
+	}
+	close(answer)
+	if _, err := c.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Commit(t.Context(), commits(marks, "n")); err != nil {
+		t.Fatal(err)
+	}
+	if seen := r.visible(t); len(seen) != 6 {
+		t.Errorf("a reader of committed records sees %q; want all 6", seen)
 	}
 }
