@@ -63,7 +63,7 @@ func Dial(cluster Cluster, group Group, outputs []Output, limitBytes int64, log 
 	c.pulse.beat()
 	ctx, cut := context.WithCancel(context.Background())
 	c.cut = cut
-	opts := append(cluster.options(log), cluster.patientDialer(), kgo.WithContext(ctx),
+	opts := append(cluster.lasting(log), kgo.WithContext(ctx),
 		kgo.ConsumerGroup(group.Name), kgo.ConsumeTopics(group.Topics...), kgo.ConsumeStartOffset(group.Start.offset()),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()), // a committed offset that retention has passed halts: going on would lose in silence
 

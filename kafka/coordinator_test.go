@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -89,6 +90,75 @@ func TestACommitThatMayArriveYetIsNotSentAgain(t *testing.T) {
 			err := c.Commit(t.Context(), commits(marks, "n"))
 			if once := late.sent == 1; sent != late.sent || errors.Is(err, errLate) != once || !once && err != nil {
 				t.Errorf("sent %d times, error %v", sent, err)
+			}
+		})
+	}
+}
+
+// A proxy takes connections to a broker that is dead, and closes them.
+func TestAConnectionThatIsClosedAtOnceIsTriedAgain(t *testing.T) {
+	proxy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := proxy.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 4096)) // else the end would be a reset, which franz-go does not take for a refusal
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = proxy.Close(); <-ended })
+	for _, delivery := range []string{"at least once", "exactly once"} {
+		t.Run(delivery, func(t *testing.T) {
+			r := newRig(t)
+			if delivery == "exactly once" {
+				r.transactional(t)
+			}
+			var mu sync.Mutex
+			dead, closed := false, 0
+			var open []net.Conn
+			r.cluster.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if dead {
+					closed++
+					addr = proxy.Addr().String()
+				}
+				c, err := new(net.Dialer).DialContext(ctx, network, addr)
+				open = append(open, c)
+				return c, err
+			}
+			r.feed(t, 0, 4)
+			c := r.dial(t)
+			rs, marks := poll(t, c, 4)
+			c.Write(outputs(rs))
+			if _, err := c.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			mu.Lock()
+			dead = true
+			for _, c := range open {
+				_ = c.Close()
+			}
+			mu.Unlock()
+			outcome := make(chan error, 1)
+			go func() { outcome <- c.Commit(t.Context(), commits(marks, "n")) }()
+			until(t, "the commit has met closed connections", func() bool {
+				mu.Lock()
+				defer mu.Unlock()
+				return closed > 20
+			})
+			mu.Lock()
+			dead = false
+			mu.Unlock()
+			if err := <-outcome; err != nil {
+				t.Errorf("the commit failed: %v", err)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"syscall"
@@ -25,8 +26,12 @@ func (c *Cluster) dialer() dialFunc {
 	return dialer.DialContext
 }
 
-// patientDialer makes connections patiently.
-func (c *Cluster) patientDialer() kgo.Opt { return kgo.Dialer(c.patiently()) }
+// lasting are the options of a client that has to live through the death of brokers. A connection that is closed as soon as it is
+// made may be that of a proxy whose broker is dead; franz-go takes it for one that wants TLS or a password, which Check finds
+// out before anything runs.
+func (c *Cluster) lasting(log *slog.Logger) []kgo.Opt {
+	return append(c.options(log), kgo.Dialer(c.patiently()), kgo.AlwaysRetryEOF())
+}
 
 // patiently is for a member of a group: that a broker refuses it may mean that the broker is dead and not replaced yet.
 // franz-go gives up a request whose search for the coordinator is refused twice in a row, and with a heartbeat the

@@ -60,7 +60,7 @@ func (c *Client) leave(member string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.group.session())
 	defer cancel()
-	cl, err := kgo.NewClient(append(c.cluster.options(c.log), c.cluster.patientDialer())...)
+	cl, err := kgo.NewClient(c.cluster.lasting(c.log)...)
 	if err != nil {
 		return fmt.Errorf("making a Kafka client: %w", err)
 	}

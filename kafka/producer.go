@@ -53,7 +53,7 @@ func newProducer(member *kgo.Client, cluster Cluster, limits *batchLimits, own i
 			}
 			of := newBatchLimits(at, log)
 			var err error
-			if cl, err = kgo.NewClient(append(append(at.options(log), of.option()), o.producerOptions()...)...); err != nil {
+			if cl, err = kgo.NewClient(append(append(at.lasting(log), of.option()), o.producerOptions()...)...); err != nil {
 				p.close()
 				return nil, fmt.Errorf("making a Kafka client for topic %s: %w", o.Topic, err)
 			}

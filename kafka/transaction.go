@@ -80,7 +80,7 @@ func newTransactions(cl *kgo.Client, cluster Cluster, group *Group, log *slog.Lo
 	legacy := kversion.Stable()
 	legacy.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), offsetsExplicit)
 	t := &transactions{cl: cl, id: group.TransactionalID, group: group.Name, ready: make(chan struct{}), stop: cancel, log: log,
-		toLegacy: append(cluster.options(log), cluster.patientDialer(), kgo.MaxVersions(legacy))}
+		toLegacy: append(cluster.lasting(log), kgo.MaxVersions(legacy))}
 	go func() {
 		defer close(t.ready)
 		if err := t.nudged(func() error { _, _, err := cl.ProducerID(ctx); return err }); err != nil {
