@@ -56,6 +56,7 @@ type builder struct {
 	plugins map[*config.PluginUse]*runtime.Plugin
 	numbers map[*config.Sink]stream.Sink
 	names   map[*config.PluginUse]string      // of the steps that use them
+	wants   *expr.Wants                       // the fields that its paths and expressions look up
 	trials  map[string]*atomic.Pointer[trial] // by step
 	files   string                            // digest of the certificates and keys in use
 	closed  bool
@@ -70,6 +71,7 @@ func (b *builder) load(ctx context.Context) error {
 	for i, sink := range b.sinks() {
 		b.numbers[sink] = stream.Sink(i + 1)
 	}
+	b.wants = b.wanted()
 	if err := b.loadSteps(ctx, b.cfg.Steps); err != nil {
 		return errors.Join(err, b.close(ctx))
 	}
@@ -110,11 +112,11 @@ func (b *builder) spec(ctx context.Context, o *observer) (*pipeline.Spec, error)
 	for _, sink := range b.sinks() {
 		out := pipeline.Output{Name: sink.Name}
 		if sink.Key != "" {
-			path, err := expr.ParsePath(sink.Key)
+			path, err := b.path(sink.Key)
 			if err != nil {
 				return nil, fmt.Errorf("sink %s: %w", sink.Name, err)
 			}
-			out.Key = path.Within(p.Limits.JSONDepth).Key
+			out.Key = path.Key
 		}
 		s.Outputs = append(s.Outputs, out)
 		o := kafka.Output{Topic: sink.Topic, Compression: sink.Compression, Linger: sink.Linger, Internal: sink.Internal}
@@ -364,11 +366,11 @@ func (b *builder) each(ctx context.Context, steps []config.Step, guests *[]guest
 func (b *builder) step(ctx context.Context, st *config.Step, guests *[]guest) (pipeline.Step, error) {
 	switch {
 	case st.Filter != nil && st.Filter.Plugin == nil:
-		p, err := expr.Compile(st.Filter.Expr)
+		p, err := b.predicate(st.Filter.Expr)
 		if err != nil {
 			return nil, err
 		}
-		return &pipeline.Filter{Name: st.Name, Keep: p.Within(b.cfg.Limits.JSONDepth)}, nil
+		return &pipeline.Filter{Name: st.Name, Keep: p}, nil
 	case st.Filter != nil:
 		return b.guest(ctx, st.Name, runtime.Filter, st.Filter.Plugin, guests)
 	case st.Transform != nil:
@@ -402,11 +404,11 @@ func (b *builder) guest(ctx context.Context, name string, mode runtime.Mode, use
 
 func (b *builder) dedup(st *config.Step) (pipeline.Step, error) {
 	d := st.Dedup
-	key, err := expr.ParsePath(d.Key)
+	key, err := b.path(d.Key)
 	if err != nil {
 		return nil, err
 	}
-	step, err := dedup.New(dedup.Config{Name: st.Name, Key: key.Within(b.cfg.Limits.JSONDepth).Key, Window: d.Window, Mode: dedup.Mode(d.Mode), Side: b.numbers[d.Side],
+	step, err := dedup.New(dedup.Config{Name: st.Name, Key: key.Key, Window: d.Window, Mode: dedup.Mode(d.Mode), Side: b.numbers[d.Side],
 		OnUnavailable: dedup.Unavailable(d.OnUnavailable), OnStateLoss: dedup.StateLoss(d.OnStateLoss), Store: b.stores[d.Store].Space(b.cfg.Name, st.Name),
 		Events: b.observe.dedup(st.Name)})
 	if err != nil {
@@ -418,7 +420,7 @@ func (b *builder) dedup(st *config.Step) (pipeline.Step, error) {
 func (b *builder) route(ctx context.Context, st *config.Step, guests *[]guest) (pipeline.Step, error) {
 	r := &pipeline.Route{Name: st.Name, Otherwise: b.numbers[st.Route.Otherwise], Events: b.flow}
 	for _, rule := range st.Route.Rules {
-		when, err := expr.Compile(rule.When)
+		when, err := b.predicate(rule.When)
 		if err != nil {
 			return nil, err
 		}
@@ -426,7 +428,7 @@ func (b *builder) route(ctx context.Context, st *config.Step, guests *[]guest) (
 		if err != nil {
 			return nil, err
 		}
-		r.Rules = append(r.Rules, pipeline.Rule{When: when.Within(b.cfg.Limits.JSONDepth), Stages: stages, To: b.numbers[rule.To]})
+		r.Rules = append(r.Rules, pipeline.Rule{When: when, Stages: stages, To: b.numbers[rule.To]})
 	}
 	return r, nil
 }

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"github.com/streamproc/streamproc/config"
-	"github.com/streamproc/streamproc/expr"
 	"github.com/streamproc/streamproc/redisstate"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/stream"
@@ -30,11 +29,10 @@ func (b *builder) lookup(s *runtime.Source, kv *config.KV) error {
 	if kv.Prefetch == "" {
 		return nil
 	}
-	path, err := expr.ParsePath(kv.Prefetch)
+	path, err := b.path(kv.Prefetch)
 	if err != nil {
 		return err
 	}
-	path = path.Within(b.cfg.Limits.JSONDepth)
 	s.Prefetch = func(r *stream.Record) ([]byte, bool) {
 		key, ok, err := path.Bytes(r)
 		return key, ok && err == nil // the plugin says what is wrong with a record

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/streamproc/streamproc/config"
-	"github.com/streamproc/streamproc/expr"
 	"github.com/streamproc/streamproc/kafka"
 	"github.com/streamproc/streamproc/pipeline"
 )
@@ -14,11 +13,11 @@ func (b *builder) rekey(st *config.Step) (pipeline.Step, error) {
 	if st.Rekey.Key == "" {
 		return pipeline.Restore{}, nil
 	}
-	path, err := expr.ParsePath(st.Rekey.Key)
+	path, err := b.path(st.Rekey.Key)
 	if err != nil {
 		return nil, err
 	}
-	return &pipeline.Rekey{Name: st.Name, Key: path.Within(b.cfg.Limits.JSONDepth).Key}, nil
+	return &pipeline.Rekey{Name: st.Name, Key: path.Key}, nil
 }
 
 // internal makes the topics between the parts of a pipeline that are not there yet.

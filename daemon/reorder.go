@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"github.com/streamproc/streamproc/config"
-	"github.com/streamproc/streamproc/expr"
 	"github.com/streamproc/streamproc/pipeline"
 	"github.com/streamproc/streamproc/redisstate"
 	"github.com/streamproc/streamproc/reorder"
@@ -24,21 +23,21 @@ func (b *builder) reorder(st *config.Step) (pipeline.Step, error) {
 		MaxFuture: r.MaxFuture, OnGap: reorder.OnGap(r.OnGap), Late: reorder.Late(r.Late), Side: b.numbers[r.Side], OnStateLoss: reorder.StateLoss(r.OnStateLoss),
 		Now: b.options.Now, Events: b.observe.reorder(st.Name)}
 	if r.Time != "" {
-		at, err := expr.ParsePath(r.Time)
+		at, err := b.path(r.Time)
 		if err != nil {
 			return nil, err
 		}
-		c.Time = at.Within(b.cfg.Limits.JSONDepth).Time
+		c.Time = at.Time
 		return reorder.NewTime(c)
 	}
-	key, err := expr.ParsePath(r.Key)
+	key, err := b.path(r.Key)
 	if err != nil {
 		return nil, err
 	}
-	sequence, err := expr.ParsePath(r.Sequence)
+	sequence, err := b.path(r.Sequence)
 	if err != nil {
 		return nil, err
 	}
-	c.Key, c.Sequence, c.Store = key.Within(b.cfg.Limits.JSONDepth).Key, sequence.Within(b.cfg.Limits.JSONDepth).Int64, b.stores[r.Store].Space(b.cfg.Name, st.Name)
+	c.Key, c.Sequence, c.Store = key.Key, sequence.Int64, b.stores[r.Store].Space(b.cfg.Name, st.Name)
 	return reorder.NewSequence(c)
 }

@@ -41,7 +41,7 @@ func BenchmarkValidate(b *testing.B) {
 	r := rec(string(quake))
 	for b.Loop() {
 		r.JSON = 0
-		if err := validate(r, DefaultDepth); err != nil {
+		if err := validate(r, DefaultDepth, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -2,6 +2,7 @@
 package expr
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strconv"
@@ -35,24 +36,30 @@ type Path struct {
 	kind  byte   // '$', 'h', 'k', 't', 's'
 	inner string // gjson path, or name of the header
 	depth int    // how deep a value may nest
+	wants *Wants // finds the fields of the pipeline's paths in one pass; nil: each is looked up by itself
+	slot  int    // in Wants; -1: none
 }
 
 // ParsePath reads a path as it is written in a configuration.
 func ParsePath(s string) (Path, error) {
 	switch {
 	case s == "key":
-		return Path{s, 'k', "", DefaultDepth}, nil
+		return plain(s, 'k', ""), nil
 	case s == "topic":
-		return Path{s, 't', "", DefaultDepth}, nil
+		return plain(s, 't', ""), nil
 	case s == "timestamp":
-		return Path{s, 's', "", DefaultDepth}, nil
+		return plain(s, 's', ""), nil
 	case strings.HasPrefix(s, "header:") && len(s) > len("header:"):
-		return Path{s, 'h', s[len("header:"):], DefaultDepth}, nil
+		return plain(s, 'h', s[len("header:"):]), nil
 	case strings.HasPrefix(s, "$."):
 		inner, err := jsonPath(s[2:])
-		return Path{s, '$', inner, DefaultDepth}, err
+		return plain(s, '$', inner), err
 	}
 	return Path{}, fmt.Errorf("%q is no path: use $.field, header:NAME, key, topic or timestamp", s)
+}
+
+func plain(src string, kind byte, inner string) Path {
+	return Path{src: src, kind: kind, inner: inner, depth: DefaultDepth, slot: -1}
 }
 
 // jsonPath turns a.b[0] into gjson's a.b.0, with what is special to gjson escaped.
@@ -95,6 +102,15 @@ func (p Path) Within(depth int) Path {
 	return p
 }
 
+// Among returns the path as one of those that w gathers.
+func (p Path) Among(w *Wants) Path {
+	p.wants, p.slot = w, -1
+	if p.kind == '$' {
+		p.slot = w.slot(p.src[len("$."):])
+	}
+	return p
+}
+
 func (p Path) String() string { return p.src }
 
 // Bytes returns the value at the path: the text of a string, the JSON of anything else. ok is false where there is none,
@@ -111,9 +127,16 @@ func (p Path) Bytes(r *stream.Record) (value []byte, ok bool, err error) {
 		v, ok := r.Header(p.inner)
 		return v, ok && v != nil, nil
 	}
-	res, err := p.field(r)
-	if err != nil || !res.Exists() || res.Type == gjson.Null {
+	if err := validate(r, p.depth, p.wants); err != nil {
 		return nil, false, err
+	}
+	if p.slot >= 0 && r.JSON == stream.JSONLocated {
+		value, ok = text(r.Value, r.Places[p.slot])
+		return value, ok, nil
+	}
+	res := gjson.GetBytes(r.Value, p.inner)
+	if !res.Exists() || res.Type == gjson.Null {
+		return nil, false, nil
 	}
 	if res.Type != gjson.String {
 		return r.Value[res.Index : res.Index+len(res.Raw)], true, nil
@@ -172,23 +195,32 @@ func (p Path) Time(r *stream.Record) (int64, error) {
 	return t.UnixMilli(), nil
 }
 
-func (p Path) field(r *stream.Record) (gjson.Result, error) {
-	if err := validate(r, p.depth); err != nil {
-		return gjson.Result{}, err
+// text is what a field holds: the text of a string, the JSON of anything else. ok is false where it is missing, or null.
+func text(doc []byte, at stream.Place) (value []byte, ok bool) {
+	if at.Missing() {
+		return nil, false
 	}
-	return gjson.GetBytes(r.Value, p.inner), nil
+	raw := doc[at.From:at.To:at.To]
+	switch raw[0] {
+	case 'n':
+		return nil, false
+	case '"':
+		inner := raw[1 : len(raw)-1 : len(raw)-1]
+		if bytes.IndexByte(inner, '\\') < 0 {
+			return inner, true // shares the record's bytes
+		}
+		return []byte(gjson.ParseBytes(raw).Str), true
+	}
+	return raw, true
 }
 
-// validate makes sure, once for each value, that it is JSON: gjson does not.
-func validate(r *stream.Record, depth int) error {
+// validate makes sure, once for each value, that it is JSON: gjson does not. The pass finds the fields of w, which may be nil.
+func validate(r *stream.Record, depth int, w *Wants) error {
 	if r.JSON == stream.JSONUnknown {
-		r.JSON = stream.JSONInvalid
-		if fields.Valid(r.Value, depth) == nil {
-			r.JSON = stream.JSONValid
-		}
+		r.JSON = w.check(r, depth)
 	}
 	switch {
-	case r.JSON == stream.JSONValid:
+	case r.JSON == stream.JSONValid, r.JSON == stream.JSONLocated:
 		return nil
 	case r.Value == nil:
 		return decodeErrorf("the value is null where JSON is expected")

@@ -23,6 +23,8 @@ type Predicate struct {
 	fields tree // what the expression selects of value; nil: it uses value as a whole
 	usesV  bool
 	depth  int // how deep a value may nest
+	wants  *Wants
+	slots  map[string]int // of all fields, in wants; nil: they are looked for in the value
 	vars   map[string]any
 }
 
@@ -123,6 +125,23 @@ func (p *Predicate) Within(depth int) *Predicate {
 	return p
 }
 
+// Among makes the expression one of those that w gathers.
+func (p *Predicate) Among(w *Wants) *Predicate {
+	p.wants, p.slots = w, nil
+	slots := map[string]int{}
+	for name := range p.fields {
+		slot := w.slot(name)
+		if slot < 0 {
+			return p
+		}
+		slots[name] = slot
+	}
+	if p.fields != nil {
+		p.slots = slots
+	}
+	return p
+}
+
 // UsesValue says whether the expression looks into the value of a record.
 func (p *Predicate) UsesValue() bool { return p.usesV }
 
@@ -160,8 +179,17 @@ func (p *Predicate) Match(r *stream.Record) (bool, error) {
 }
 
 func (p *Predicate) value(r *stream.Record) (any, error) {
-	if err := validate(r, p.depth); err != nil {
+	if err := validate(r, p.depth, p.wants); err != nil {
 		return nil, err
+	}
+	if p.slots != nil && r.JSON == stream.JSONLocated {
+		m := make(map[string]any, len(p.slots))
+		for name, slot := range p.slots {
+			if at := r.Places[slot]; !at.Missing() {
+				m[name] = decode(gjson.ParseBytes(r.Value[at.From:at.To]), p.fields[name])
+			}
+		}
+		return m, nil
 	}
 	return decode(gjson.ParseBytes(r.Value), p.fields), nil
 }

@@ -75,6 +75,23 @@ func (s *Set) Find(doc []byte, spans []Span) error {
 	return c.fault(end)
 }
 
+// Locate sets the spans, one for each name, to the fields of doc, and says whether it is an object. The first of several fields of
+// one name counts. What keeps doc from being one JSON value is an error as Valid's. It is safe for concurrent use.
+func (s *Set) Locate(doc []byte, depth int, spans []Span) (object bool, err error) {
+	clear(spans)
+	c, find := scanner{doc: doc, depth: depth, first: true}, *s
+	i := c.space(0)
+	if object = i < len(doc) && doc[i] == '{'; object {
+		i = c.members(i, &find, spans)
+	} else {
+		i = c.value(i)
+	}
+	if i = c.rest(i); i < 0 {
+		return false, c.fault(i)
+	}
+	return object, nil
+}
+
 // Valid says what keeps doc from being one JSON value that nests no deeper than depth. Strings may hold what is not UTF-8,
 // as encoding/json allows.
 func Valid(doc []byte, depth int) error {

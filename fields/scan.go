@@ -15,6 +15,7 @@ type scanner struct {
 	high    uint64 // has a bit of highs if a byte above ASCII was seen
 	escapes int    // seen in strings so far
 	deep    bool   // it goes wrong by its depth
+	first   bool   // of several members of one name the first counts, not the last
 }
 
 const (
@@ -33,6 +34,11 @@ func (s *scanner) document(set *Set, spans []Span) int {
 	} else {
 		i = s.value(i)
 	}
+	return s.rest(i)
+}
+
+// rest makes sure that nothing follows the value that ends at i.
+func (s *scanner) rest(i int) int {
 	if i >= 0 {
 		if i = s.space(i); i < len(s.doc) {
 			return ^i
@@ -81,7 +87,7 @@ func (s *scanner) close(i int) int {
 	return i + 1
 }
 
-// members is an object, whose brace is at i. The last of two members of one name counts.
+// members is an object, whose brace is at i.
 func (s *scanner) members(i int, set *Set, spans []Span) int {
 	if !s.open() {
 		return ^i
@@ -108,7 +114,7 @@ func (s *scanner) members(i int, set *Set, spans []Span) int {
 		if i = s.value(from); i < 0 {
 			return i
 		}
-		if field >= 0 {
+		if field >= 0 && (!s.first || spans[field].Missing()) {
 			spans[field] = Span{uint32(from), uint32(i)}
 		}
 		switch i = s.space(i); {

@@ -92,7 +92,9 @@ func (g *Guest) project(b *stream.Batch, i int) bool {
 		b.Fail(i, g.cause(stream.ReasonDecode, err.Error()))
 		return false
 	}
-	r.JSON = stream.JSONValid
+	if r.JSON != stream.JSONLocated {
+		r.JSON = stream.JSONValid
+	}
 	return true
 }
 

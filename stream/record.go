@@ -39,7 +39,18 @@ const (
 	JSONUnknown JSONState = iota
 	JSONValid
 	JSONInvalid
+	JSONLocated // valid, and an object whose fields Record.Places tells
 )
+
+// Place is where the value of a field stands in its document, as it is written there. The zero value is a field that there
+// is not.
+type Place struct{ From, To uint32 }
+
+// Missing says that there is no such field; one that is null is there.
+func (p Place) Missing() bool { return p.To == 0 }
+
+// Places is how many fields of a value a record remembers the places of.
+const Places = 4
 
 // Record is one record on its way through a pipeline. Key and Value are read-only: they may share memory with the fetch
 // that brought them, with other records, or with an output buffer of a plugin; a step that changes one sets a new slice.
@@ -51,10 +62,11 @@ type Record struct {
 	Origin     Coordinate // the input record that this one descends from
 	Fate       Fate
 	JSON       JSONState
-	Sink       Sink      // where it is to be written; NoSink leaves it to the pipeline's only sink
-	Cause      *Cause    // why it goes to the dead letters, or nil
-	Family     *Family   // shared by the outputs of one input where a transform made several of it, or nil
-	Original   *Original // what the record was when it was read, where a transform has made another of it; nil: it still is
+	Places     [Places]Place // while JSON is JSONLocated: of the fields that the pipeline looks up, in its own order
+	Sink       Sink          // where it is to be written; NoSink leaves it to the pipeline's only sink
+	Cause      *Cause        // why it goes to the dead letters, or nil
+	Family     *Family       // shared by the outputs of one input where a transform made several of it, or nil
+	Original   *Original     // what the record was when it was read, where a transform has made another of it; nil: it still is
 }
 
 // Original is a record as it was read, for the dead letters. It is immutable, and shared by all that descends from it.
@@ -77,6 +89,9 @@ func (r *Record) Clone() Record {
 	c := *r
 	c.Key, c.Value = clone(r.Key, r.Value)
 	c.Headers = cloneHeaders(r.Headers)
+	if c.JSON == JSONLocated {
+		c.JSON, c.Places = JSONValid, [Places]Place{} // whoever reads it later may look up other fields
+	}
 	if o := r.Original; o != nil {
 		c.Original = &Original{Headers: cloneHeaders(o.Headers), Timestamp: o.Timestamp}
 		c.Original.Key, c.Original.Value = clone(o.Key, o.Value)
