@@ -276,6 +276,9 @@ func field(to *string) value {
 		}
 		if _, err := expr.ParsePath(*v); err != nil {
 			hint, message := "", err.Error()
+			if strings.HasPrefix(*v, "$.") {
+				hint = "write $.field, $.object.field or $.list[0]"
+			}
 			if plainName.MatchString(*v) {
 				message, _, _ = strings.Cut(message, ": use ")
 				hint = fmt.Sprintf("write $.%s for a field of the value, header:%s for a header", *v, *v)

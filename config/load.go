@@ -132,7 +132,9 @@ func (l *loading) parse(file string) *at {
 	err = d.Decode(&doc)
 	switch {
 	case errors.Is(err, io.EOF):
-		l.problems = append(l.problems, wholeFileProblem(file, missing, "the file is empty"))
+		empty := wholeFileProblem(file, missing, "the file is empty")
+		empty.Hint = "begin with version: 1"
+		l.problems = append(l.problems, empty)
 		return nil
 	case err != nil:
 		l.problems = append(l.problems, r.syntax(err))

@@ -24,7 +24,7 @@ func TestWhatIsNoYAMLIsToldWithLineAndRemedy(t *testing.T) {
 		"version: 1\n...\n":                                "p.yaml:1:1: there is no pipeline (add pipelines:",
 		"version 1\n":                                      `p.yaml:1:1: want a mapping of names to values, not "version 1"`,
 		"- a\n":                                            "p.yaml:1:1: want a mapping of names to values, not a list",
-		"":                                                 "p.yaml:1:1: the file is empty",
+		"":                                                 "p.yaml:1:1: the file is empty (begin with version: 1)",
 		"# nothing\n":                                      "p.yaml:1:1: the file is empty",
 		"version: 1\nx: \xff\n":                            "p.yaml:2:4: this is no UTF-8",
 		"version: 1\nx: a\x00\n":                           "p.yaml:2:5: there is a control character, U+0000",

@@ -18,12 +18,8 @@ import (
 // wakes the coordinator, or after 30 s.
 func TestATransactionGoesOnThoughItsCoordinatorHasPutTheEndOfTheLastOneOff(t *testing.T) {
 	const timeout = time.Second
-	cluster, err := servers.StartKafka(t.Context(), servers.KafkaOptions{Brokers: 3, HeapMB: 300, Properties: map[string]string{
+	cluster := servers.NewKafka(t, servers.KafkaOptions{Brokers: 3, HeapMB: 300, Properties: map[string]string{
 		"transaction.state.log.num.partitions": "1", "transaction.state.log.replication.factor": "2", "transaction.state.log.min.isr": "2"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cluster.Stop() })
 	at := Cluster{Brokers: cluster.Brokers()}
 	group := Group{Name: "g", TransactionalID: "id", SessionTimeout: timeout * 6 / 5}
 	opts := append(at.options(slog.New(slog.DiscardHandler)), group.transactionalOptions()...)

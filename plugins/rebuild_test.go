@@ -70,7 +70,13 @@ func TestNewPluginsBuildAndDoWhatTheySay(t *testing.T) {
 			if err != nil || found.Module != p.Module {
 				t.Fatalf("the project is recognised as %+v, %v", found, err)
 			}
-			if diff, err := workshop.Compare(t.Context(), filepath.Join(p.Dir, p.Module), workshop.Options{Dialects: workshop.Scripts()}, workshop.Files{}); err != nil || diff != "" {
+			module := filepath.Join(p.Dir, p.Module)
+			built, err := workshop.OpenBeside(t.Context(), module, workshop.Options{Dialects: workshop.Scripts()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer built.Close(t.Context())
+			if diff, err := workshop.Compare(t.Context(), built, module, workshop.Files{}); err != nil || diff != "" {
 				t.Errorf("%v\n%s", err, diff)
 			}
 		})

@@ -27,22 +27,23 @@ type Files struct {
 	Update   bool // write what comes out as what is wanted
 }
 
-// Compare runs a plugin over its records, and returns how what comes out differs from what is wanted; "" if it does not.
-func Compare(ctx context.Context, file string, o Options, f Files) (difference string, err error) {
+// OpenBeside is Open with the configuration beside the plugin, unless there is one in o.
+func OpenBeside(ctx context.Context, file string, o Options) (p *Plugin, err error) {
 	if o.Config == nil {
 		if o.Config, err = ConfigBeside(file); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
+	return Open(ctx, file, o)
+}
+
+// Compare runs a plugin, which was opened from file, over its records, and returns how what comes out differs from what is
+// wanted; "" if it does not.
+func Compare(ctx context.Context, p *Plugin, file string, f Files) (difference string, err error) {
 	records, err := ReadFile(cmp.Or(f.In, Beside(file, "in.jsonl")))
 	if err != nil {
 		return "", err
 	}
-	p, err := Open(ctx, file, o)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, p.Close(context.WithoutCancel(ctx))) }()
 	lines, err := p.Run(ctx, records)
 	if err != nil {
 		return "", err

@@ -66,12 +66,7 @@ func (f *moduleFlags) open(cmd *cobra.Command, file string) (*workshop.Plugin, e
 	if err != nil {
 		return nil, err
 	}
-	if o.Config == nil {
-		if o.Config, err = workshop.ConfigBeside(file); err != nil {
-			return nil, &exit{exitFailed, err}
-		}
-	}
-	p, err := workshop.Open(cmd.Context(), file, o)
+	p, err := workshop.OpenBeside(cmd.Context(), file, o)
 	if err != nil {
 		return nil, &exit{exitInvalid, err}
 	}
@@ -224,16 +219,17 @@ What comes out is a line for each output: its value, or the same form where key 
 headers are not those of the input; a record that fails is "!", its reason and its
 message. A filtered record leaves no line.`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := f.options(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			file, err := moduleIn(args[0])
 			if err != nil {
 				return err
 			}
-			diff, err := workshop.Compare(cmd.Context(), file, o, files)
+			p, err := f.open(cmd, file)
+			if err != nil {
+				return err
+			}
+			defer closePlugin(cmd, p, &err)
+			diff, err := workshop.Compare(cmd.Context(), p, file, files)
 			switch {
 			case err != nil:
 				return &exit{exitFailed, err}
