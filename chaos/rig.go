@@ -138,8 +138,7 @@ func (r *rig) start() error {
 
 // startOn adds an instance that writes its log to a file.
 func (r *rig) startOn(log string) error {
-	p, err := process.Start(process.Options{Path: r.binary, Args: []string{"run", "-c", r.file}, Log: log,
-		Env: []string{"STREAMPROC_INSTANCE=" + r.lanes[0].name}}) // other scenarios on this host are other work
+	p, err := process.Start(process.Options{Path: r.binary, Args: []string{"run", "-c", r.file}, Log: log})
 	if err != nil {
 		return err
 	}

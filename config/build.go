@@ -52,7 +52,7 @@ func (b *builder) settings() settings {
 	version := "1"
 	return settings{
 		{name: "version", doc: "The version of this grammar.", value: b.version(&version)},
-		{name: "instance", doc: "The name of this process among those that share its work. Together with a number that no other process on this host has, it names its members of groups, and its transactions.", value: text(&b.cfg.Instance).unset("`STREAMPROC_INSTANCE`, else the name of the host")},
+		{name: "instance", doc: "The name of this process among those that share its work. Together with a number that no other process on this host has in a group, it names its member of that group, and its transactions.", value: text(&b.cfg.Instance).unset("`STREAMPROC_INSTANCE`, else the name of the host")},
 		{name: "defaults", doc: "What holds for all pipelines and plugins unless they say otherwise.", value: object(func() settings {
 			return settings{
 				{name: "plugin_limits", doc: "What a plugin may use.", value: pluginLimits(&b.limits)},

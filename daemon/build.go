@@ -97,9 +97,9 @@ func (b *builder) sinks() []*config.Sink {
 	return append(append([]*config.Sink{}, b.cfg.Sinks...), b.cfg.DLQ)
 }
 
-// spec makes what a run of the pipeline needs, for an observer.
-func (b *builder) spec(ctx context.Context, o *observer) (*pipeline.Spec, error) {
-	p := b.cfg
+// spec makes what a run of the pipeline needs.
+func (b *builder) spec(ctx context.Context, r *running) (*pipeline.Spec, error) {
+	p, o := b.cfg, r.observer
 	s := &pipeline.Spec{Name: p.Name, Events: o.flow(), Now: b.options.Now, Workers: p.Workers, CommitInterval: p.CommitInterval, Pace: paceOf(p), Ledger: pipeline.NewLedger(),
 		Limits: pipeline.Limits{ValueBytes: p.Limits.ValueBytes, KeyBytes: p.Limits.KeyBytes, Headers: p.Limits.Headers, HeaderBytes: p.Limits.HeaderBytes}}
 	cluster, err := clusterOf(p.Source.Kafka, b.options.Dial)
@@ -134,7 +134,7 @@ func (b *builder) spec(ctx context.Context, o *observer) (*pipeline.Spec, error)
 		if err := b.internal(ctx, cluster); err != nil {
 			return nil, err
 		}
-		of := b.group(worker)
+		of := b.group(r.name, worker)
 		of.Fresh, known[worker] = !known[worker], true
 		c, err := kafka.Dial(*cluster, of, outputs, p.InFlightBytes, b.log)
 		if err != nil || b.options.Client == nil {
@@ -166,10 +166,10 @@ func (b *builder) ready(ctx context.Context) error {
 	return nil
 }
 
-// group is that of a worker. The member's name is unique among the living if the instance is.
-func (b *builder) group(worker int) kafka.Group {
+// group is that of a worker. The member's name is unique among the living if the instance's is.
+func (b *builder) group(instance string, worker int) kafka.Group {
 	g := groupOf(b.cfg)
-	g.Member = fmt.Sprintf("%s.%s.%d", b.cfg.Name, b.options.Instance, worker)
+	g.Member = fmt.Sprintf("%s.%s.%d", b.cfg.Name, instance, worker)
 	if b.cfg.ExactlyOnce {
 		g.TransactionalID = g.Member
 	}

@@ -27,9 +27,11 @@ type Options struct {
 	Compiler []string         // a command that calls CompileModule, so that a module that is dear to compile can be given up
 	Only     []string         // names of the pipelines to run; empty: all
 	Now      func() time.Time // the clock by which reorder waits; nil: time.Now
-	// Instance names this process in its transactional ids. It is unique among the living, and the same again after a
-	// restart where that can be had.
+	// Instance and what Slot gives for a pipeline's group name this process in its members of that group and in its transactional
+	// ids. Together they are unique among the living, and the same again after a restart where that can be had. The slot is let
+	// go of when the pipeline has ended. nil: Instance alone is unique.
 	Instance string
+	Slot     func(group string) (slot string, release func())
 
 	// Two seams where a simulation stands between the engine and the world; nil in a real process.
 	Dial   dialer                                              // makes the connections to Kafka and Redis
@@ -69,6 +71,7 @@ type running struct {
 	cfg   *config.Pipeline // as of its start: a new generation may differ from it in the steps without state
 	spec  *pipeline.Spec
 	built atomic.Pointer[builder] // the generation that runs
+	name  string                  // of this process in its group; set before it lives
 
 	stop context.CancelFunc
 	done chan struct{} // closed when it has ended
@@ -139,7 +142,7 @@ func closeAll(ctx context.Context, built []*builder) error {
 func (d *Daemon) prepare(ctx context.Context, b *builder) (*running, error) {
 	r := &running{observer: newObserver(b.cfg, b.log, d.metrics), cfg: b.cfg, done: make(chan struct{})}
 	var err error
-	if r.spec, err = b.spec(ctx, r.observer); err != nil {
+	if r.spec, err = b.spec(ctx, r); err != nil {
 		return nil, about(b.cfg.Name, err)
 	}
 	r.spec.Ready = func(ctx context.Context) error { return r.built.Load().ready(ctx) }
@@ -191,6 +194,12 @@ func (d *Daemon) launch(r *running) {
 		defer d.leave()
 		defer close(r.done)
 		defer r.stop()
+		r.name = d.options.Instance
+		if d.options.Slot != nil {
+			slot, release := d.options.Slot(r.cfg.Source.Group)
+			defer release()
+			r.name += slot
+		}
 		if err := r.live(ctx); err != nil {
 			r.err = fmt.Errorf("pipeline %s: %w", r.cfg.Name, err)
 			r.log.Error("the pipeline has ended", "error", err)

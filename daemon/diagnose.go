@@ -24,7 +24,7 @@ func (r *running) diagnose(ctx context.Context) {
 	if err != nil {
 		return // its pipeline could not be built either
 	}
-	watch := kafka.NewWatch(*cluster, r.built.Load().group(0), r.built.Load().outputs(), r.log)
+	watch := kafka.NewWatch(*cluster, r.built.Load().group(r.name, 0), r.built.Load().outputs(), r.log)
 	defer watch.Close()
 	read := int64(-1)
 	for first := true; ; first = false {
@@ -98,7 +98,7 @@ func (b *builder) check(ctx context.Context) kafka.Report {
 	if err != nil {
 		return kafka.Report{Errors: []error{err}}
 	}
-	return kafka.Check(ctx, *cluster, b.group(0), b.outputs(), b.log)
+	return kafka.Check(ctx, *cluster, b.group(b.options.Instance, 0), b.outputs(), b.log)
 }
 
 // outputs are those on the cluster of the source.

@@ -5,25 +5,36 @@ import (
 	"testing"
 )
 
-func TestInstancesOfOneNameTakeTheLowestFreeSlot(t *testing.T) {
-	log := slog.New(slog.DiscardHandler)
-	base := "instance-" + t.Name()
-	first, leave := instance(base, log)
-	second, leaveSecond := instance(base, log)
+func TestProcessesOfOneNameTakeTheLowestFreeSlotOfTheirGroup(t *testing.T) {
+	of := slots("instance-"+t.Name(), slog.New(slog.DiscardHandler))
+	first, leave := of("g")
+	second, leaveSecond := of("g")
 	defer leaveSecond()
-	if first != base+"/0" || second != base+"/1" {
+	if first != "/0" || second != "/1" {
 		t.Errorf("named %s and %s", first, second)
 	}
+	other, leaveOther := of("another")
+	defer leaveOther()
+	if other != "/0" {
+		t.Errorf("%s of a group that nobody else is in", other)
+	}
 	leave()
-	again, leaveAgain := instance(base, log)
+	again, leaveAgain := of("g")
 	defer leaveAgain()
 	if again != first {
 		t.Errorf("the slot that was left went to nobody: %s", again)
 	}
-	t.Setenv(instanceVariable, base+"-environment")
-	if name, leave := instance("", log); name != base+"-environment/0" {
-		t.Errorf("the environment named it, it is %s", name)
-	} else {
-		leave()
+}
+
+func TestAnInstanceIsNamedByTheConfigurationTheEnvironmentOrTheHost(t *testing.T) {
+	if instance("") == "" {
+		t.Error("a host without a name")
+	}
+	t.Setenv(instanceVariable, "environment")
+	if got := instance(""); got != "environment" {
+		t.Errorf("the environment named it, it is %s", got)
+	}
+	if got := instance("file"); got != "file" {
+		t.Errorf("the configuration named it, it is %s", got)
 	}
 }

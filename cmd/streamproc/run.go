@@ -66,9 +66,8 @@ func run(cmd *cobra.Command, o *runOptions) error {
 	for _, w := range cfg.Warnings {
 		log.Warn(w.Sentence(), "file", w.File, "line", w.Line)
 	}
-	name, release := instance(cfg.Instance, log)
-	defer release()
-	d, err := daemon.New(cmd.Context(), cfg, daemon.Options{Logger: log, CacheDir: cacheDir(), Compiler: compiler(), Only: o.only, Instance: name})
+	name := instance(cfg.Instance)
+	d, err := daemon.New(cmd.Context(), cfg, daemon.Options{Logger: log, CacheDir: cacheDir(), Compiler: compiler(), Only: o.only, Instance: name, Slot: slots(name, log)})
 	if err != nil {
 		return unbuilt(err)
 	}
