@@ -51,7 +51,7 @@ func (w *Wants) slot(name string) int {
 	return slices.Index(w.set.Names(), name)
 }
 
-// check says what a value is, and sets the record's spans where it is an object.
+// check says what a value is, and sets the record's places where it is an object.
 func (w *Wants) check(r *stream.Record, depth int) stream.JSONState {
 	if w == nil {
 		if fields.Valid(r.Value, depth) != nil {

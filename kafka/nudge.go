@@ -57,7 +57,7 @@ func (t *transactions) nudge(ctx context.Context) {
 // beside is an id of ours whose coordinator is the same broker: the turn-th of such ids, or the last that there is.
 func (t *transactions) beside(ctx context.Context, turn int) (string, error) {
 	q := kmsg.NewPtrFindCoordinatorRequest()
-	q.CoordinatorType = coordinatesTransactions
+	q.CoordinatorType = kindTransaction.code
 	q.CoordinatorKeys = append(q.CoordinatorKeys, t.id)
 	for i := range nudgeIDs {
 		q.CoordinatorKeys = append(q.CoordinatorKeys, fmt.Sprintf("%s.nudge-%d", t.id, i))
@@ -89,9 +89,6 @@ func (t *transactions) beside(ctx context.Context, turn int) (string, error) {
 	return id, nil
 }
 
-// coordinatesTransactions is the kind of coordinator that a transactional id has.
-const coordinatesTransactions = 1
-
 // emptyTransaction begins a transaction as id, makes the offsets of a group part of it, and aborts it.
 func emptyTransaction(ctx context.Context, cl *kgo.Client, id, group string) error {
 	q := kmsg.NewPtrInitProducerIDRequest()
@@ -103,13 +100,7 @@ func emptyTransaction(ctx context.Context, cl *kgo.Client, id, group string) err
 	if err != nil {
 		return fmt.Errorf("asking for transactional id %s: %w", id, err)
 	}
-	add := kmsg.NewPtrAddOffsetsToTxnRequest()
-	add.TransactionalID, add.ProducerID, add.ProducerEpoch, add.Group = id, got.ProducerID, got.ProducerEpoch, group
-	added, err := add.RequestWith(ctx, cl)
-	if err == nil {
-		err = kerr.ErrorForCode(added.ErrorCode)
-	}
-	if err != nil {
+	if err := addGroup(ctx, cl, id, got.ProducerID, got.ProducerEpoch, group); err != nil {
 		return fmt.Errorf("beginning an empty transaction as %s: %w", id, err)
 	}
 	end := kmsg.NewPtrEndTxnRequest()

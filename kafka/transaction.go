@@ -208,13 +208,18 @@ func (t *transactions) addGroup(ctx context.Context, producer int64, epoch int16
 		}
 		t.offsets = cl
 	}
+	return t.offsets, addGroup(ctx, t.offsets, t.id, producer, epoch, t.group)
+}
+
+// addGroup makes the offsets of a group part of the transaction that a producer has open, or opens by it.
+func addGroup(ctx context.Context, cl *kgo.Client, id string, producer int64, epoch int16, group string) error {
 	q := kmsg.NewPtrAddOffsetsToTxnRequest()
-	q.TransactionalID, q.ProducerID, q.ProducerEpoch, q.Group = t.id, producer, epoch, t.group
-	resp, err := q.RequestWith(ctx, t.offsets)
+	q.TransactionalID, q.ProducerID, q.ProducerEpoch, q.Group = id, producer, epoch, group
+	resp, err := q.RequestWith(ctx, cl)
 	if err == nil {
 		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
-	return t.offsets, err
+	return err
 }
 
 // end commits. The request is never cancelled: cancelled, it may still have committed. Past ctx nobody waits for it any
