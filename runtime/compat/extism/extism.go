@@ -35,11 +35,8 @@ func (Dialect) Speaks(m *meter.Module) bool { return m.ImportsFrom(module) }
 // Check implements runtime.Dialect.
 func (Dialect) Check(m *meter.Module) error {
 	for _, i := range m.Imports {
-		switch {
-		case i.Module == users:
+		if i.Module == users {
 			return fmt.Errorf("the Extism plugin imports %q of %s; host functions of one's own are not supported", i.Name, users)
-		case i.Module == module && strings.HasPrefix(i.Name, "http_"):
-			return fmt.Errorf("the Extism plugin imports %s; HTTP is not supported, a plugin reaches no network", i.Name)
 		}
 	}
 	return nil

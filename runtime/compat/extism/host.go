@@ -11,6 +11,10 @@ import (
 // logLevel is what a guest is told is logged: info and above, as it counts them.
 const logLevel = 2
 
+// noHTTP is why a record fails that the plugin sends a request for. That it imports the function says nothing: whatever is made
+// with the PDK for JavaScript does.
+const noHTTP = "the plugin sends an HTTP request, and a plugin reaches no network"
+
 // Functions implements runtime.Dialect. They answer what is out of range with nothing, as Extism's do.
 func (Dialect) Functions() []runtime.HostFunction {
 	list := []runtime.HostFunction{
@@ -31,6 +35,9 @@ func (Dialect) Functions() []runtime.HostFunction {
 		of("config_get", "I:I", func(s *session, p []uint64) { p[0] = s.give([]byte(s.config[s.name(p[0])])) }),
 		of("var_get", "I:I", func(s *session, p []uint64) { p[0] = s.give(s.vars[s.name(p[0])]) }),
 		of("var_set", "II:", func(s *session, p []uint64) { s.setVar(s.name(p[0]), s.memory.block(p[1])) }),
+		of("http_request", "II:I", func(*session, []uint64) { runtime.Stop(stream.ReasonError, noHTTP) }),
+		of("http_status_code", ":i", func(_ *session, p []uint64) { p[0] = 0 }), // there was no request
+		of("http_headers", ":I", func(_ *session, p []uint64) { p[0] = 0 }),
 		of("get_log_level", ":i", func(_ *session, p []uint64) { p[0] = logLevel }),
 	}
 	for name, level := range map[string]uint32{"log_trace": 0, "log_debug": 0, "log_info": 1, "log_warn": 2, "log_error": 3} {

@@ -26,6 +26,7 @@ func TestRebuiltGuestsBehaveAsCommitted(t *testing.T) {
 	t.Run("filter", TestAFilterAnswersTrueOrFalse)
 	t.Run("failures", TestAFailureCostsItsRecord)
 	t.Run("wire", TestTheWireIsAsExtismHasIt)
+	t.Run("requests", TestARequestCostsItsRecord)
 	t.Run("imports", TestWhatIsNotOfferedIsRefusedByName)
 	t.Run("Go", func(t *testing.T) {
 		g := guest(t, "go", runtime.Transform, `{"config":{"greeting":"hi"}}`)

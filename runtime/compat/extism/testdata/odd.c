@@ -1,5 +1,5 @@
-/* A plugin, written against the imports alone, that does odd things by the first letter of its input. With HTTP or USER it
-   imports what is not offered. */
+/* A plugin, written against the imports alone, that does odd things by the first letter of its input. With HTTP it asks
+   for a page on 'h', with USER it imports what is not offered. */
 #include <stdint.h>
 #include <string.h>
 #define ENV(n) __attribute__((import_module("extism:host/env"), import_name(#n)))
@@ -20,7 +20,9 @@ ENV(config_get) uint64_t config(uint64_t p);
 ENV(var_get) uint64_t var(uint64_t p);
 ENV(var_set) void set_var(uint64_t p, uint64_t v);
 #ifdef HTTP
-ENV(http_request) uint64_t http(uint64_t p, uint64_t body);
+ENV(http_request) uint64_t http(uint64_t request, uint64_t body);
+ENV(http_status_code) uint32_t status(void);
+ENV(http_headers) uint64_t headers(void);
 #elif defined USER
 __attribute__((import_module("extism:host/user"), import_name("mine"))) uint64_t http(uint64_t p, uint64_t n);
 #endif
@@ -48,11 +50,15 @@ static int blocks(void) {
 }
 
 __attribute__((export_name("told"))) int32_t told(void) {
-#if defined HTTP || defined USER
+#ifdef USER
   http(0, 0);
 #endif
   uint64_t n = input_length();
   switch (n ? input8(0) : 0) {
+#ifdef HTTP
+  case 'h': http(text("{\"url\":\"http://127.0.0.1/page\"}"), 0); break;
+  case 's': say(status() == 0 && headers() == 0 ? "none" : "some"); break;
+#endif
   case 'b': say(blocks() ? "sound" : "broken"); break;
   case 'r': say(out_of_range(0) && out_of_range(8) && out_of_range(1u << 31) && out_of_range(~0ull) && out_of_range(~0ull - 7) &&
     input8(n) == 0 && input64(n - 7) == 0 && input8(~0ull) == 0 ? "nothing" : "something"); break;
