@@ -79,7 +79,25 @@ func TestNewPluginsBuildAndDoWhatTheySay(t *testing.T) {
 			if diff, err := workshop.Compare(t.Context(), built, module, workshop.Files{}); err != nil || diff != "" {
 				t.Errorf("%v\n%s", err, diff)
 			}
+			keepsToTheRules(t, built, module)
 		})
+	}
+}
+
+func keepsToTheRules(t *testing.T, p *workshop.Plugin, module string) {
+	t.Helper()
+	records, err := workshop.ReadFile(workshop.Beside(module, "in.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked, err := p.Check(t.Context(), records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range checked.Rules {
+		if r.Result == workshop.Warn || r.Result == workshop.Fail {
+			t.Errorf("%s: %s, %s", r.Name, r.Result, r.Saw)
+		}
 	}
 }
 

@@ -79,7 +79,7 @@ func (g *Guest) encode(ctx context.Context, b *stream.Batch, lo, hi int) (ptr ui
 		return 0, 0, err
 	}
 	w := abi.NewWriter(view, hi-lo, g.instance.mask)
-	w.Project(g.projected.width)
+	w.Project(g.projected.places())
 	for i := lo; i < hi; i++ {
 		r := &b.Records[g.todo[i]]
 		row := abi.Row{

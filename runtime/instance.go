@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func (g *Guest) start(ctx context.Context) error {
 
 // instantiate makes an instance, of which nothing has run yet.
 func (g *Guest) instantiate(ctx context.Context) (api.Module, error) {
-	g.seed, g.clock = 0, 0
+	g.seed, g.clock = g.plugin.seed, g.plugin.seed
 	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(reserve))
 	m, err := g.plugin.rt.engine.InstantiateModule(ctx, g.plugin.module.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
@@ -165,9 +166,28 @@ func (g *Guest) configure(ctx context.Context, m api.Module) error {
 		return g.startError("sp_init", err)
 	}
 	if code := int32(uint32(r[0])); code != 0 {
-		return fmt.Errorf("sp_init refused the configuration with %d: %s", code, g.reasonFor(-1))
+		return &refusal{code, g.reasons[-1]}
 	}
 	return nil
+}
+
+// refusal is an sp_init that does not answer 0.
+type refusal struct {
+	code  int32
+	words string
+}
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("sp_init refused the configuration with %d: %s", r.code, cmp.Or(r.words, noReason))
+}
+
+// Refused says whether a guest did not start because its sp_init refuses the configuration, and with which words.
+func Refused(err error) (words string, ok bool) {
+	var r *refusal
+	if errors.As(err, &r) {
+		return r.words, true
+	}
+	return "", false
 }
 
 // errRefused is sp_alloc returning 0.
@@ -200,5 +220,7 @@ func (g *Guest) reasonFor(index int32) string {
 	if s, ok := g.reasons[index]; ok {
 		return s
 	}
-	return "the plugin gave no reason"
+	return noReason
 }
+
+const noReason = "the plugin gave no reason"

@@ -34,6 +34,7 @@ type Source struct {
 	Capabilities []string                                   // what the guest is given of the world; "clock" is all there is
 	Lookups      Lookups                                    // what the guest may read by kv_get; nil: nothing
 	Prefetch     func(*stream.Record) (key []byte, ok bool) // names a key that the guest will ask for, for each record; nil: none
+	Seed         uint64                                     // where the random bytes of an instance begin, and by how many microseconds its WASI clock is ahead
 }
 
 // Output is a named output and the sink that it leads to.
@@ -60,6 +61,7 @@ type Plugin struct {
 	next    atomic.Pointer[Plugin] // has taken the place of this one
 	clock   bool                   // the guest sees the time of the clock on the wall
 	lookups Lookups
+	seed    uint64
 
 	prefetch func(*stream.Record) ([]byte, bool)
 
@@ -83,7 +85,7 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 	digest := sha256.Sum256(s.Bytes)
 	p := &Plugin{rt: rt, log: cmp.Or(s.Logger, rt.log), name: s.Name, digest: hex.EncodeToString(digest[:]), limits: limits, outputs: s.Outputs, metrics: s.Metrics,
 		userConfig: s.Config, topicNames: s.Topics, breaker: breaker{limit: limits.Traps},
-		lookups: s.Lookups, prefetch: s.Prefetch}
+		lookups: s.Lookups, prefetch: s.Prefetch, seed: s.Seed}
 	if d, ok := s.Dialect.(interface{ Digest() string }); ok {
 		p.digest = d.Digest() // what the user wrote is more telling than the engine that runs it
 	}
@@ -202,6 +204,9 @@ func (p *Plugin) Metrics() []string { return p.metrics }
 
 // Fuel returns how many units one record may spend.
 func (p *Plugin) Fuel() int64 { return p.limits.Fuel }
+
+// Caps returns what the structure of the module is held to.
+func (p *Plugin) Caps() meter.Caps { return p.limits.caps() }
 
 // Digest returns the hex SHA-256 of the module.
 func (p *Plugin) Digest() string { return p.digest }

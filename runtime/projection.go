@@ -17,6 +17,7 @@ import (
 type projection struct {
 	set   *fields.Set // nil: the guest wants none
 	width int
+	spare int // places more behind each descriptor, which the guest does not know of: see Spare
 	spans []fields.Span
 }
 
@@ -102,10 +103,10 @@ func (g *Guest) project(b *stream.Batch, i int) bool {
 func (g *Guest) handed(b *stream.Batch, i int) (int64, int) {
 	r := &b.Records[g.todo[i]]
 	n, entries := size(r)
+	n += int64(g.projected.places()) * abi.FieldSize
 	if g.projected.set == nil {
 		return n, entries
 	}
-	n += int64(g.projected.width) * abi.FieldSize
 	if g.instance.mask&abi.Values != 0 {
 		return n, entries
 	}
@@ -116,5 +117,8 @@ func (g *Guest) handed(b *stream.Batch, i int) (int64, int) {
 	return n, entries
 }
 
+// places are those for fields behind each descriptor.
+func (p *projection) places() int { return p.width + p.spare }
+
 // stride is that of the input batch.
-func (g *Guest) stride() int { return abi.Stride(g.projected.width) }
+func (g *Guest) stride() int { return abi.Stride(g.projected.places()) }

@@ -1,236 +1,218 @@
 package workshop
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"log/slog"
+	"strings"
 	"time"
 
-	"github.com/streamproc/streamproc/fields"
 	"github.com/streamproc/streamproc/runtime"
+	"github.com/streamproc/streamproc/runtime/meter"
 )
 
-// Rule is one thing that a plugin has to keep to, and whether it does.
+// Result is what came of a rule.
+type Result string
+
+// The results.
+const (
+	Pass Result = "pass"
+	Warn Result = "warn" // no contract is broken, and its author should know
+	Fail Result = "fail"
+	Skip Result = "skip" // it is not for such a plugin
+)
+
+// Rule is one thing that a plugin has to keep to, and what came of it.
 type Rule struct {
-	Name string `json:"rule"`
-	Pass bool   `json:"pass"`
-	Why  string `json:"why,omitempty"` // what was seen, where it does not
+	Group  string `json:"group"`
+	Name   string `json:"rule"`
+	Result Result `json:"result"`
+	Saw    string `json:"saw,omitempty"`    // a figure, what is wrong, or why it was skipped
+	Remedy string `json:"remedy,omitempty"` // of one that fails or warns
 }
+
+// Checked is a plugin that was put through the rules, and what its records cost.
+type Checked struct {
+	File   string    `json:"file"`
+	SHA256 string    `json:"sha256"`
+	ABI    string    `json:"abi"`
+	Rules  []Rule    `json:"rules"`
+	Costs  []Measure `json:"costs,omitempty"` // none if it does not start
+}
+
+// Count is how many rules have a result.
+func (c *Checked) Count(what Result) (n int) {
+	for i := range c.Rules {
+		if c.Rules[i].Result == what {
+			n++
+		}
+	}
+	return n
+}
+
+// rule is a line of the tables of rules. An error of try is what is wrong: one of the kind warning does not fail the plugin, and
+// of the kind skipping says why there is nothing to try.
+type rule struct {
+	name   string
+	try    func(*trial, context.Context) (saw string, err error)
+	remedy string
+	needs  func(*trial) (lack string) // why it is not for this plugin, or ""; nil: it is for all
+}
+
+type (
+	warning  string
+	skipping string
+)
+
+func (w warning) Error() string  { return string(w) }
+func (s skipping) Error() string { return string(s) }
+
+func warnf(format string, args ...any) error { return warning(fmt.Sprintf(format, args...)) }
+
+// groups are the rules in the order in which they are tried and told.
+var groups = []struct {
+	name  string
+	rules []rule
+}{{"load", loadRules}, {"start", startRules}, {"contract", contractRules}, {"behaviour", behaviourRules}}
+
+// trial is a plugin on its way through the rules.
+type trial struct {
+	*Plugin
+	module  *meter.Module // nil: it is a script
+	records []Record
+	failed  bool // it does not start
+}
+
+// most is more than the limits that a plugin is not to meet while it is tried: nobody reads what it logs, and nobody waits for a
+// plugin that is held to be broken.
+const most = 1 << 20
 
 // Check puts a plugin through the rules, with the records given and with awkward ones. A rule that fails does not keep the
-// others from being tried. The error is trouble of the check itself.
-func (p *Plugin) Check(ctx context.Context, records []Record) (list []Rule, err error) {
-	rules := []struct {
-		name string
-		try  func(context.Context, []Record) error
-	}{
-		{"it starts, and ends when it is told to", p.starts},
-		{"the same records have the same result on a fresh instance", p.repeats},
-		{"the result does not depend on how records are cut into batches", p.cuts},
-		{"a batch leaves nothing behind that changes the next", p.forgets},
-		{"null, empty, long and odd values cost at most themselves", p.endures},
-		{"memory does not grow from batch to batch", p.settles},
-		{"a record costs less than a tenth of its fuel", p.thrifty},
-		{"each field that it wants is in one of the records", p.finds},
+// others from being tried. What the plugin logs is not shown. The error is trouble of the check itself.
+func (p *Plugin) Check(ctx context.Context, records []Record) (c Checked, err error) {
+	c = Checked{File: p.File, SHA256: p.Digest, ABI: p.ABI}
+	if len(records) == 0 {
+		return c, errors.New("there are no records to try the plugin with")
 	}
-	for _, r := range rules {
-		rule := Rule{Name: r.name, Pass: true}
-		if err := r.try(ctx, records); err != nil {
+	quiet, err := p.other(ctx, func(s *runtime.Source) {
+		s.Logger, s.Limits.LogLines, s.Limits.Traps = slog.New(slog.DiscardHandler), most, most
+	})
+	if err != nil {
+		return c, err
+	}
+	defer func() { err = errors.Join(err, quiet.plugin.Close(ctx)) }()
+	t := &trial{Plugin: quiet, records: records}
+	if !p.IsScript() {
+		if t.module, err = meter.Read(p.Module, p.plugin.Caps()); err != nil {
+			return c, fmt.Errorf("reading %s: %w", p.File, err)
+		}
+	}
+	for _, g := range groups {
+		for i := range g.rules {
+			r := g.rules[i].on(ctx, t)
 			if ctx.Err() != nil {
-				return list, ctx.Err()
+				return c, ctx.Err()
 			}
-			rule.Pass, rule.Why = false, err.Error()
+			r.Group = g.name
+			c.Rules = append(c.Rules, r)
 		}
-		list = append(list, rule)
 	}
-	return list, nil
+	return c, t.cost(ctx, &c)
 }
 
-func (p *Plugin) starts(ctx context.Context, _ []Record) error {
-	g, err := p.guest(ctx, runtime.Events{})
-	if err != nil {
-		return err
+// on tries the rule.
+func (r *rule) on(ctx context.Context, t *trial) Rule {
+	done := Rule{Name: r.name, Result: Skip}
+	if t.failed {
+		done.Saw = "it does not start"
+		return done
 	}
-	return g.Close(ctx)
+	if r.needs != nil {
+		if done.Saw = r.needs(t); done.Saw != "" {
+			return done
+		}
+	}
+	saw, err := r.try(t, ctx)
+	if err == nil {
+		done.Result, done.Saw = Pass, saw
+		return done
+	}
+	done.Saw, _, _ = strings.Cut(err.Error(), "\n") // behind it come the calls that led to a trap
+	switch {
+	case errors.As(err, new(skipping)):
+		return done
+	case errors.As(err, new(warning)):
+		done.Result = Warn
+	default:
+		done.Result = Fail
+	}
+	done.Remedy = r.remedy
+	return done
 }
 
-func (p *Plugin) repeats(ctx context.Context, records []Record) error {
-	first, err := p.Run(ctx, records)
-	if err != nil {
-		return err
-	}
-	second, err := p.Run(ctx, records)
-	if err != nil {
-		return err
-	}
-	return differ(first, second)
-}
+const costTime = 50 * time.Millisecond // for each size of batch
 
-// cuts compares one batch with one record at a time.
-func (p *Plugin) cuts(ctx context.Context, records []Record) (err error) {
-	whole, err := p.Run(ctx, records)
-	if err != nil {
-		return err
-	}
-	g, err := p.guest(ctx, runtime.Events{})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, g.Close(ctx)) }()
-	var single []Line
-	for i := range records {
-		lines, err := through(ctx, g, records[:i+1], i)
+// cost measures what a record costs, unless there is a batch that comes to no end.
+func (t *trial) cost(ctx context.Context, c *Checked) error {
+	for _, n := range []int{1, 100} {
+		m, err := t.Measure(ctx, t.records, n, costTime)
 		if err != nil {
-			return err
+			return ctx.Err()
 		}
-		single = append(single, lines...)
+		c.Costs = append(c.Costs, m)
 	}
-	return differ(whole, single)
+	return nil
 }
 
-func (p *Plugin) forgets(ctx context.Context, records []Record) (err error) {
-	g, err := p.guest(ctx, runtime.Events{})
+// used runs f on a fresh instance.
+func (t *trial) used(ctx context.Context, e runtime.Events, f func(*runtime.Guest) error) (err error) {
+	g, err := t.guest(ctx, e)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, g.Close(ctx)) }()
-	first, err := through(ctx, g, records, 0)
-	if err != nil {
-		return err
+	return f(g)
+}
+
+// sp1 says that a rule is of our own ABI.
+func sp1(t *trial) string {
+	if !strings.HasPrefix(t.ABI, "sp1 ") {
+		return "not sp1: " + t.ABI
 	}
-	second, err := through(ctx, g, records, 0)
-	if err != nil {
-		return err
+	return ""
+}
+
+// batched says that a rule is of plugins that are given batches.
+func batched(t *trial) string {
+	if lack := sp1(t); lack != "" {
+		return lack
 	}
-	return differ(first, second)
+	if t.ABI != "sp1 (sp_process)" {
+		return "it is given values one by one: " + t.ABI
+	}
+	return ""
 }
 
 // differ says where two results part.
 func differ(a, b []Line) error {
 	for i := range max(len(a), len(b)) {
 		switch {
-		case i >= len(a):
-			return fmt.Errorf("record %d has one more output: %s", b[i].Input+1, b[i])
-		case i >= len(b):
-			return fmt.Errorf("record %d has one output less: %s", a[i].Input+1, a[i])
-		case a[i].Input != b[i].Input || a[i].String() != b[i].String():
-			return fmt.Errorf("record %d gives %s, and then %s", a[i].Input+1, a[i], b[i])
+		case i >= len(a) || i < len(b) && b[i].Input < a[i].Input:
+			return fmt.Errorf("record %d has one more output: %s", b[i].Input+1, shown(b[i].String()))
+		case i >= len(b) || a[i].Input < b[i].Input:
+			return fmt.Errorf("record %d has one output less: %s", a[i].Input+1, shown(a[i].String()))
+		case a[i].String() != b[i].String():
+			return fmt.Errorf("record %d gives %s, and then %s", a[i].Input+1, shown(a[i].String()), shown(b[i].String()))
 		}
 	}
 	return nil
 }
 
-// awkwardBytes is the size of the longest of the awkward values: the default limit of a record.
-const awkwardBytes = 1 << 20
-
-// endures puts awkward records between those given, which must come out as they did.
-func (p *Plugin) endures(ctx context.Context, records []Record) error {
-	var awkward []Record
-	for _, value := range [][]byte{nil, {}, []byte("{"), []byte("[]"), []byte(`"text"`), []byte("-0"), bytes.Repeat([]byte("["), 10_000), {0xff, 0xfe, 0},
-		bytes.Repeat([]byte("x"), awkwardBytes)} {
-		awkward = append(awkward, Record{Value: value})
-	}
-	var mixed []Record
-	place := map[int]int{} // of the records given, among the mixed
-	for i := range max(len(records), len(awkward)) {
-		if i < len(awkward) {
-			mixed = append(mixed, awkward[i])
-		}
-		if i < len(records) {
-			place[len(mixed)] = i
-			mixed = append(mixed, records[i])
-		}
-	}
-	alone, err := p.Run(ctx, records)
-	if err != nil {
-		return err
-	}
-	all, err := p.Run(ctx, mixed)
-	if err != nil {
-		return err
-	}
-	var kept []Line
-	for _, l := range all {
-		if i, ok := place[l.Input]; ok {
-			l.Input = i
-			kept = append(kept, l)
-		}
-	}
-	return differ(alone, kept)
-}
-
-const (
-	warmBatches   = 50  // after so many batches the memory should have its size
-	settleBatches = 200 // and in so many more it should not grow
-	growthAllowed = 1 << 20
-)
-
-func (p *Plugin) settles(ctx context.Context, records []Record) (err error) {
-	var size uint32
-	g, err := p.guest(ctx, runtime.Events{Memory: func(b uint32) { size = b }})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, g.Close(ctx)) }()
-	warm := uint32(0)
-	for i := range warmBatches + settleBatches {
-		lives := g.Lives()
-		lines, err := through(ctx, g, records, 0)
-		if err != nil {
-			return err
-		}
-		if g.Lives() > lives && !slices.ContainsFunc(lines, func(l Line) bool { return l.Failed != "" }) {
-			return fmt.Errorf("in batch %d its memory was full, and it was started anew, though no record was to blame: does it free what it allocates?", i+1)
-		}
-		if i == warmBatches {
-			warm = size
-		}
-	}
-	if size > warm+growthAllowed {
-		return fmt.Errorf("it has grown from %d KiB to %d KiB in %d batches: does it free what it allocates?", warm>>10, size>>10, settleBatches)
-	}
-	return nil
-}
-
-func (p *Plugin) thrifty(ctx context.Context, records []Record) error {
-	m, err := p.Measure(ctx, records, len(records), 10*time.Millisecond)
-	if err != nil {
-		return err
-	}
-	limit := p.plugin.Fuel()
-	if m.FuelPerRecord > float64(limit)/10 {
-		return fmt.Errorf("%.0f units of a limit of %d: a larger record would not get through", m.FuelPerRecord, limit)
-	}
-	return nil
-}
-
-// finds looks for the fields that the plugin wants: a name that no record has is misspelt, or these records are not what it
-// is for.
-func (p *Plugin) finds(ctx context.Context, records []Record) (err error) {
-	g, err := p.guest(ctx, runtime.Events{})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, g.Close(ctx)) }()
-	set, err := fields.New(g.Fields())
-	if err != nil {
-		return err
-	}
-	found, spans := make([]bool, len(set.Names())), make([]fields.Span, len(set.Names()))
-	for i := range records {
-		if set.Find(records[i].Value, spans) != nil {
-			continue // as a dead letter it says why itself
-		}
-		for n, s := range spans {
-			found[n] = found[n] || !s.Missing()
-		}
-	}
-	for n, name := range set.Names() {
-		if !found[n] {
-			return fmt.Errorf("no record has the field %q: is it misspelt?", name)
-		}
+// otherwise says where two results part, and when the second came about.
+func otherwise(when string, a, b []Line) error {
+	if err := differ(a, b); err != nil {
+		return fmt.Errorf("%s %w", when, err)
 	}
 	return nil
 }

@@ -37,6 +37,8 @@ type Plugin struct {
 	Digest  string // of the module, or of the script
 	ABI     string
 	Limits  runtime.Limits
+	source  runtime.Source
+	shelf   shelf // nil: there is nothing to read
 	runtime *runtime.Runtime
 	plugin  *runtime.Plugin
 }
@@ -55,12 +57,14 @@ func Open(ctx context.Context, file string, o Options) (_ *Plugin, err error) {
 	if o.Limits.Large && source.Dialect == nil {
 		source.SHA256 = artifact.Digest(source.Bytes) // whoever works on it means these bytes
 	}
-	if source.Lookups, err = shelfBeside(file); err != nil {
+	if p.shelf, err = shelfBeside(file); err != nil {
 		return nil, err
 	}
+	source.Lookups = p.shelf
 	if p.runtime, err = runtime.New(ctx, runtime.Options{CacheDir: o.CacheDir, Compiler: o.Compiler, Logger: o.Logger, Dialects: o.Dialects}); err != nil {
 		return nil, err
 	}
+	p.source = source
 	if p.plugin, err = p.runtime.Load(ctx, source); err != nil {
 		return nil, errors.Join(err, p.runtime.Close(ctx))
 	}
@@ -103,6 +107,16 @@ func (p *Plugin) read(s *runtime.Source, o Options) error {
 	}
 	s.Bytes = b
 	return nil
+}
+
+// other is the same module, loaded with something else beside it. Its plugin is the caller's to close.
+func (p *Plugin) other(ctx context.Context, change func(*runtime.Source)) (_ *Plugin, err error) {
+	o := *p
+	change(&o.source)
+	if o.plugin, err = p.runtime.Load(ctx, o.source); err != nil {
+		return nil, err
+	}
+	return &o, nil
 }
 
 // IsScript says that the module is the engine of a script.

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/streamproc/streamproc/internal/python"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/js"
 )
@@ -69,61 +68,6 @@ func TestRecordsAreValuesOrObjectsWithAValue(t *testing.T) {
 	}
 }
 
-// rulesOf returns the names of the rules that a plugin does not keep to.
-func rulesOf(t *testing.T, p *Plugin, rs []Record) (broken []string) {
-	t.Helper()
-	rules, err := p.Check(t.Context(), rs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range rules {
-		if !r.Pass {
-			broken = append(broken, r.Name+": "+r.Why)
-		}
-	}
-	return broken
-}
-
-func TestTheExamplesKeepToTheRules(t *testing.T) {
-	modules, err := filepath.Glob(examples + "*/*.wasm")
-	if err != nil || len(modules) < 5 {
-		t.Fatalf("%d examples, %v", len(modules), err)
-	}
-	for _, m := range append(modules, examples+"trade/trade.ts") {
-		config, _ := os.ReadFile(filepath.Join(filepath.Dir(m), "config.json")) // none is fine
-		in, err := os.ReadFile(filepath.Join(filepath.Dir(m), "in.jsonl"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := open(t, m, string(config))
-		if broken := rulesOf(t, p, records(t, string(in))); broken != nil {
-			t.Errorf("%s: %v", m, broken)
-		}
-	}
-}
-
-func TestAScriptInPythonKeepsToTheRules(t *testing.T) {
-	engine, err := python.Engine(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	project, err := New(t.TempDir(), "seen", "py")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := Open(t.Context(), filepath.Join(project.Dir, project.Module), Options{Engine: engine, CacheDir: python.Cache(engine), Dialects: Scripts()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Close(context.Background()) })
-	if broken := rulesOf(t, p, records(t, `{"id":1,"paid":true}`+"\n"+`{"id":2}`+"\n"+`[3]`)); broken != nil {
-		t.Error(broken)
-	}
-	if pinned, err := os.ReadFile(filepath.Join(project.Dir, "engine.sha256")); err != nil || string(pinned) != python.SHA256+"  "+EngineName+"\n" {
-		t.Errorf("the project pins %s, %v", pinned, err)
-	}
-}
-
 // script writes a plugin in JavaScript.
 func script(t *testing.T, source string) string {
 	t.Helper()
@@ -132,41 +76,6 @@ func script(t *testing.T, source string) string {
 		t.Fatal(err)
 	}
 	return file
-}
-
-func TestAPluginThatRemembersIsCaught(t *testing.T) {
-	p := open(t, script(t, `let n = 0; export function map(v) { return { ...v, n: n++ } }`), "")
-	broken := strings.Join(rulesOf(t, p, records(t, `{"a":1}`+"\n"+`{"a":2}`)), "\n")
-	if !strings.Contains(broken, "leaves nothing behind") || strings.Contains(broken, "fresh instance") {
-		t.Errorf("a counter breaks\n%s", broken)
-	}
-}
-
-func TestAPluginThatGrowsIsCaught(t *testing.T) {
-	p := open(t, script(t, `const all = []; export function filter(v) { all.push("x".repeat(20000) + all.length); return true }`), "")
-	if broken := strings.Join(rulesOf(t, p, records(t, `{"a":1}`)), "\n"); !strings.Contains(broken, "does not grow") {
-		t.Errorf("a leak breaks\n%s", broken)
-	}
-}
-
-// TestAPluginThatFillsItsMemoryInABatchIsCaught has it start anew again and again, which costs no record, and leaves it small.
-func TestAPluginThatFillsItsMemoryInABatchIsCaught(t *testing.T) {
-	p := open(t, script(t, `const all = []; export function map(v) { all.push(new Uint8Array(1 << 20).fill(1)); return v }`), "")
-	in := records(t, strings.Repeat(`{"a":1}`+"\n", 60))
-	lines, err := p.Run(t.Context(), in)
-	if err != nil || len(lines) != len(in) || strings.Contains(strings.Join(texts(lines), ""), "!") {
-		t.Fatalf("a leak costs records: %v, %v", texts(lines), err)
-	}
-	if broken := strings.Join(rulesOf(t, p, in), "\n"); !strings.Contains(broken, "in batch 1 its memory was full") {
-		t.Errorf("a leak breaks\n%s", broken)
-	}
-}
-
-func TestAPluginThatIsDearIsCaught(t *testing.T) {
-	p := open(t, script(t, `export function filter(v) { let n = 0; for (let i = 0; i < 500000; i++) n += i; return n > 0 }`), "")
-	if broken := strings.Join(rulesOf(t, p, records(t, `{"a":1}`)), "\n"); !strings.Contains(broken, "of its fuel") {
-		t.Errorf("a long loop breaks\n%s", broken)
-	}
 }
 
 func TestInspectListsWhatCrossesTheBorder(t *testing.T) {
@@ -193,16 +102,6 @@ func TestInspectNamesTheFieldsThatAPluginWants(t *testing.T) {
 	r, err = open(t, script(t, `export const fields = 1; export const filter = v => true`), "").Inspect(t.Context())
 	if err != nil || r.Fields != nil || !strings.Contains(r.Trouble, "no list of names") {
 		t.Errorf("%q, %q, %v", r.Fields, r.Trouble, err)
-	}
-}
-
-func TestAFieldThatNoRecordHasIsCaught(t *testing.T) {
-	p := open(t, script(t, `export const fields = ["price", "chanel"]; export const filter = v => v.price > 1`), "")
-	if broken := rulesOf(t, p, records(t, `{"price":1,"channel":"x"}`)); len(broken) != 1 || !strings.Contains(broken[0], `no record has the field "chanel"`) {
-		t.Errorf("a misspelt field breaks %q", broken)
-	}
-	if broken := rulesOf(t, p, records(t, `{"price":1}`+"\n"+`{"chanel":null}`+"\n"+`[]`)); broken != nil {
-		t.Errorf("fields in different records break %q", broken)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -255,28 +256,27 @@ func pluginCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check FILE|DIR",
 		Short: "Put a plugin through the rules that it has to keep to",
-		Args:  cobra.ExactArgs(1),
+		Long: `Put a plugin through the rules that it has to keep to, with the records in
+in.jsonl beside it and with odd ones: how it loads and starts, what the ABI asks
+of it, and what it does to records. Each rule passes, warns, fails or is skipped,
+and says why and what to do. A rule that fails makes the verb fail, a warning does
+not. Below stands what a record costs: plugin bench measures for longer.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			records, p, err := f.withRecords(cmd, args[0], in)
 			if err != nil {
 				return err
 			}
 			defer closePlugin(cmd, p, &err)
-			rules, err := p.Check(cmd.Context(), records)
+			c, err := p.Check(cmd.Context(), records)
 			if err != nil {
 				return &exit{exitFailed, err}
 			}
-			broken := 0
-			for _, r := range rules {
-				if !r.Pass {
-					broken++
-				}
-			}
-			if err := o.write(cmd.OutOrStdout(), rules, func(w io.Writer) { printRules(w, rules) }); err != nil {
+			if err := o.write(cmd.OutOrStdout(), c, func(w io.Writer) { printChecked(w, &c) }); err != nil {
 				return err
 			}
-			if broken > 0 {
-				return &exit{exitFailed, fmt.Errorf("%d of %d rules are broken", broken, len(rules))}
+			if broken := c.Count(workshop.Fail); broken > 0 {
+				return &exit{exitFailed, fmt.Errorf("%d of %d rules are broken", broken, len(c.Rules))}
 			}
 			return nil
 		},
@@ -287,16 +287,47 @@ func pluginCheckCommand() *cobra.Command {
 	return cmd
 }
 
-func printRules(w io.Writer, rules []workshop.Rule) {
-	for _, r := range rules {
-		word := "pass"
-		if !r.Pass {
-			word = "FAIL"
+const checkWidth = 88 // characters of a line of what is wrong, or of what is said beside a rule
+
+// printChecked prints a line for each rule, and below it what is wrong and what to do.
+func printChecked(w io.Writer, c *workshop.Checked) {
+	name := 0
+	for i := range c.Rules {
+		name = max(name, len(c.Rules[i].Name))
+	}
+	fmt.Fprintf(w, "%s, %s\n", c.File, c.ABI)
+	group := ""
+	for i := range c.Rules {
+		r := &c.Rules[i]
+		if r.Group != group {
+			group = r.Group
+			fmt.Fprintf(w, "\n%s\n", group)
 		}
-		fmt.Fprintf(w, "%s  %s\n", word, r.Name)
-		if r.Why != "" {
-			fmt.Fprintf(w, "      %s\n", r.Why)
+		printRule(w, r, name)
+	}
+	fmt.Fprintln(w)
+	if len(c.Costs) > 0 {
+		printMeasures(w, c.Costs)
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "%d rules: %d pass, %d warn, %d fail, %d skipped\n", len(c.Rules), c.Count(workshop.Pass), c.Count(workshop.Warn), c.Count(workshop.Fail), c.Count(workshop.Skip))
+}
+
+func printRule(w io.Writer, r *workshop.Rule, name int) {
+	word := string(r.Result)
+	if r.Result == workshop.Fail {
+		word = "FAIL"
+	}
+	switch {
+	case r.Remedy != "":
+		fmt.Fprintf(w, "  %s  %s\n", word, r.Name)
+		for _, line := range slices.Concat(wrap(cut(r.Saw, 3*checkWidth), checkWidth), wrap("→ "+r.Remedy, checkWidth)) {
+			fmt.Fprintf(w, "        %s\n", line)
 		}
+	case r.Saw != "":
+		fmt.Fprintf(w, "  %s  %-*s  %s\n", word, name, r.Name, cut(r.Saw, checkWidth))
+	default:
+		fmt.Fprintf(w, "  %s  %s\n", word, r.Name)
 	}
 }
 

@@ -67,6 +67,13 @@ func Large() Caps {
 	return c
 }
 
+// Nearest is the value of a module that comes nearest to its cap.
+type Nearest struct {
+	What     string
+	N, Limit uint64
+	Function int // index of the function that it is of, or -1
+}
+
 // Error is a module that is refused.
 type Error struct {
 	Section  string // where, or "" for the file as a whole

@@ -40,6 +40,7 @@ var rank = [...]int{customSection: 0, typeSection: 1, importSection: 2, function
 type Module struct {
 	Imports []Import
 	Exports []Export
+	Nearest Nearest
 
 	raw      []byte
 	caps     Caps
@@ -75,7 +76,7 @@ type limits struct {
 // what they claim. Whether the module is valid beyond that is for the compiler to say. The error is an *Error.
 func Read(wasm []byte, caps Caps) (*Module, error) {
 	m := &Module{raw: wasm, caps: caps, start: -1}
-	r := &reader{b: wasm, end: len(wasm), function: -1}
+	r := &reader{b: wasm, end: len(wasm), function: -1, nearest: &m.Nearest}
 	m.readHeader(r)
 	last := 0
 	for r.more() {

@@ -22,6 +22,7 @@ type reader struct {
 	at, end  int
 	section  string
 	function int
+	nearest  *Nearest // what came nearest to its cap so far; nil: nobody asks
 	err      *Error
 }
 
@@ -43,6 +44,9 @@ func (r *reader) failAt(at int, kind error, format string, args ...any) {
 func (r *reader) over(n, limit uint64, what string) bool {
 	if n > limit {
 		r.fail(ErrCap, "%d %s are over the limit of %d", n, what, limit)
+	}
+	if at := r.nearest; at != nil && limit > 1 && n*max(1, at.Limit) > at.N*limit {
+		*at = Nearest{What: what, N: n, Limit: limit, Function: r.function}
 	}
 	return n > limit
 }
