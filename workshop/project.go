@@ -163,21 +163,23 @@ func notYetBuilt(file string) error {
 
 func (p *Project) write() error {
 	var err error
+	named := strings.NewReplacer("NAME", p.Name)
 	for _, f := range []string{"in.jsonl", "want.jsonl"} { // a language may have its own
-		err = errors.Join(err, p.copy(plugins.Templates, "templates/"+f, f))
+		err = errors.Join(err, p.copy(plugins.Templates, "templates/"+f, f, named))
 	}
-	err = errors.Join(err, p.copy(plugins.Templates, "templates/"+p.lang.folder, "."))
+	err = errors.Join(err, p.copy(plugins.Templates, "templates/"+p.lang.folder, ".", named))
+	moved := strings.NewReplacer("github.com/streamproc/streamproc/runtime/abi", p.Name+"/sp1/abi")
 	for from, to := range p.lang.sdk {
-		err = errors.Join(err, p.copy(plugins.SDK, from, to))
+		err = errors.Join(err, p.copy(plugins.SDK, from, to, moved))
 	}
 	if p.lang.folder == "go" {
-		err = errors.Join(err, p.copy(abi.Sources, ".", "sp1/abi"), p.put("go.mod", "module "+p.Name+"\n\ngo 1.24\n"))
+		err = errors.Join(err, p.copy(abi.Sources, ".", "sp1/abi", moved), p.put("go.mod", "module "+p.Name+"\n\ngo 1.24\n"))
 	}
 	return err
 }
 
-// copy copies a file or folder, with NAME replaced by the project's.
-func (p *Project) copy(from fs.FS, root, to string) error {
+// copy copies a file or folder, with what is to be another in its text, and NAME in names of files replaced by the project's.
+func (p *Project) copy(from fs.FS, root, to string, other *strings.Replacer) error {
 	return fs.WalkDir(from, root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -188,12 +190,11 @@ func (p *Project) copy(from fs.FS, root, to string) error {
 		}
 		rest := strings.TrimPrefix(strings.TrimPrefix(file, root), "/")
 		place := strings.TrimSuffix(strings.ReplaceAll(path.Join(to, rest), "NAME", p.Name), ".tmpl")
-		return p.put(strings.Replace(place, "src_", "src/", 1), string(text))
+		return p.put(strings.Replace(place, "src_", "src/", 1), other.Replace(string(text)))
 	})
 }
 
 func (p *Project) put(place, text string) error {
-	text = strings.ReplaceAll(strings.ReplaceAll(text, "NAME", p.Name), "github.com/streamproc/streamproc/runtime/abi", p.Name+"/sp1/abi")
 	file := filepath.Join(p.Dir, filepath.FromSlash(place))
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return fmt.Errorf("writing the project: %w", err)
