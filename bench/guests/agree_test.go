@@ -30,7 +30,7 @@ func TestGuestsMakeTheSameOfFieldsAsOfValues(t *testing.T) {
 			seen[n] = fmt.Sprintf(`{"auction":%d,"price":%d}`, auction, bid.Price(n))
 		}
 	}
-	for query, want := range map[string][]string{"q1": euros, "q2": seen, "filter": in} {
+	for query, want := range map[string][]string{"q1": euros, "q2": seen, "members": seen, "filter": in} {
 		for _, name := range guestsOf(query) {
 			t.Run(name, func(t *testing.T) {
 				guesttest.Check(t, guesttest.Outcome(t, guest(t, name), guesttest.Batch(in...)), want...)

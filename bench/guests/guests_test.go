@@ -22,18 +22,22 @@ func BenchmarkGuests(b *testing.B) {
 	for i := range values {
 		values[i] = bid.Append(nil, int64(i))
 	}
-	for _, query := range []string{"filter", "q2", "q1"} {
+	for _, query := range []string{"filter", "q2", "members", "q1"} {
 		for _, name := range guestsOf(query) {
 			b.Run(name, func(b *testing.B) { guesttest.CPU(b, guest(b, name), values) })
-			if !strings.HasSuffix(name, "-fields") {
+			if !strings.HasSuffix(name, "-fields") && query != "members" {
 				b.Run(name+"-again", func(b *testing.B) { guesttest.CPU(b, guest(b, name), values) })
 			}
 		}
 	}
 }
 
-// guestsOf names the guests of a query, each before its form with fields.
+// guestsOf names the guests of a query, each before its form with fields. Those of members are query 2 by the SDKs' readers of
+// JSON members, each with vectors, then without.
 func guestsOf(query string) (names []string) {
+	if query == "members" {
+		return []string{"c-members", "c-bytes", "rust-members", "rust-bytes", "zig-members", "zig-bytes", "as-members", "as-bytes"}
+	}
 	for _, language := range []string{"c", "rust", "go", "js"} {
 		if query == "filter" && language == "c" {
 			continue
