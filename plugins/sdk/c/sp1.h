@@ -1,4 +1,4 @@
-/* sp1.h: ABI sp1 for plugins in C and C++20. Include it in one file, and define
+/* sp1.h 0.1.0: ABI sp1 for plugins in C and C++20. Include it in one file, and define
  *
  *     static int plugin(sp1_batch *b, uint32_t i, const sp1_record *r);
  *
@@ -76,7 +76,7 @@ typedef struct {
   uint8_t *end;          /* free room for data */
 } sp1_batch;
 
-static _Alignas(16) uint8_t *sp1_arena, *sp1_out;
+static uint8_t *sp1_arena, *sp1_out;
 static uint32_t sp1_arena_cap, sp1_out_cap;
 
 /* Memory is taken from the end of the linear memory, a page at a time, and kept. */

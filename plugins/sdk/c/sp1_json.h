@@ -1,4 +1,4 @@
-/* sp1_json.h: finds members of a JSON object: with -msimd128 16 bytes at a time, where it may read up to 16 bytes behind a
+/* sp1_json.h 0.1.0: finds members of a JSON object: with -msimd128 16 bytes at a time, where it may read up to 16 bytes behind a
  * value, which the arena of sp1.h allows; without, as in native tests, byte by byte. It checks what it has to walk over, not
  * that the whole is JSON. */
 #ifndef SP1_JSON_H
@@ -116,7 +116,7 @@ static inline const char *sp1_json_value(const char *p, const char *end) {
 /* sp1_json_members walks over the object in [p, end), and sets found[i] to the value of the member names[i], as it is
  * written; the last of several counts. What is not there stays as it was. It returns 0 if this is no object. Members that
  * come in the order of names are found fastest. Names with escapes in the text are not recognised. */
-static int sp1_json_members(sp1_text *found, const sp1_text *names, uint32_t count, const char *p, const char *end) {
+__attribute__((unused)) static int sp1_json_members(sp1_text *found, const sp1_text *names, uint32_t count, const char *p, const char *end) {
   uint32_t next = 0;
   p = sp1_json_space(p, end);
   if (p >= end || *p != '{') return 0;
@@ -133,7 +133,8 @@ static int sp1_json_members(sp1_text *found, const sp1_text *names, uint32_t cou
     for (uint32_t i = 0; i < count; i++) {
       uint32_t at = next + i < count ? next + i : next + i - count;
       if (!sp1_json_same(names[at], name, n)) continue;
-      found[at] = (sp1_text){from, (uint32_t)(p - from)};
+      found[at].p = from;
+      found[at].n = (uint32_t)(p - from);
       next = at + 1 < count ? at + 1 : 0;
       break;
     }

@@ -1,5 +1,8 @@
-// Package sp1 is ABI sp1 for plugins in Go. A plugin calls Handle from init, and Configure if it has a configuration;
-// built with -buildmode=c-shared for wasip1 it exports the ABI, built natively it can be vetted and tested.
+// Package sp1 is ABI sp1 for plugins of streamproc in Go. A plugin calls Handle from init, and Configure if it has a
+// configuration; built with -buildmode=c-shared for wasip1 it exports the ABI, built natively it can be vetted and tested.
+//
+// There is no host in a native build: nothing is logged or counted, and nothing is found. A Record and Outputs are made by
+// hand there, as the example does.
 package sp1
 
 import (
@@ -52,7 +55,8 @@ func (r *Record) Headers() (list []Header) {
 	return list
 }
 
-// Outputs collects what stands in for one record. They count only if the handler answers Replaced.
+// Outputs collects what stands in for one record. They count only if the handler answers Replaced. The zero value is for
+// tests.
 type Outputs struct {
 	answer *abi.Answer
 	source int
@@ -70,8 +74,30 @@ func (o *Outputs) PutKeyed(key, value []byte) {
 
 // Add adds an output of any form. Its bytes are copied.
 func (o *Outputs) Add(m *Output) {
+	if o.answer == nil {
+		o.answer = new(abi.Answer)
+	}
 	m.Source = o.source
 	o.answer.Add(m)
+}
+
+// Values returns the values that were put, without what is null or the record's. It is for tests.
+func (o *Outputs) Values() (values [][]byte) {
+	if o.answer == nil {
+		return nil
+	}
+	batch, err := abi.ParseOutput(o.answer.Bytes())
+	if err != nil {
+		return nil
+	}
+	data := batch.Detach()
+	for i := range batch.Len() {
+		var made abi.Produced
+		if batch.At(i, &data, &made) == nil && made.Value != nil {
+			values = append(values, made.Value)
+		}
+	}
+	return values
 }
 
 // Handler is called for each record. An error sends the record to the dead letters, with its text.

@@ -73,6 +73,23 @@ func TestHeadersOfARecord(t *testing.T) {
 	}
 }
 
+func TestARecordThatIsMadeByHandHasNoMore(t *testing.T) {
+	t.Cleanup(forget)
+	var r Record
+	var out Outputs
+	if _, found := r.Header("h"); found || r.Headers() != nil || Want("price").JSON(&r) != nil || out.Values() != nil {
+		t.Error("it has something")
+	}
+	out.Put([]byte("a"))
+	out.Add(&Output{KeepValue: true})
+	out.Add(&Output{})
+	out.PutKeyed([]byte("k"), nil)
+	out.PutKeyed(nil, []byte{})
+	if got := out.Values(); len(got) != 2 || string(got[0]) != "a" || string(got[1]) != "" {
+		t.Errorf("%q was put", got)
+	}
+}
+
 func TestParseStart(t *testing.T) {
 	s, err := ParseStart([]byte(`{"plugin":"p","config":{"least":3},"topics":["a"],"outputs":["side"],"metrics":[]}`))
 	if err != nil || string(s.Config) != `{"least":3}` || s.Topics[0] != "a" || s.Outputs[0] != "side" {

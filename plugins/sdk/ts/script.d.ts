@@ -1,4 +1,5 @@
-// What a script finds, for an editor: /// <reference path="…/script.d.ts" />. It is not read when the script is loaded.
+// What a script finds, for an editor: /// <reference types="streamproc-script" />, or path="…/script.d.ts". It is not read
+// when the script is loaded.
 
 /** What is known of a record beside its value. */
 interface Rec {
@@ -26,4 +27,10 @@ declare class TextDecoder { decode(bytes: ArrayBuffer | Uint8Array): string }
 interface JSON {
   /** Digits, or any other JSON without an object or array in it, that is written as it is. */
   rawJSON(text: string): object;
+}
+
+/** A file beside the script, as text. */
+declare module "*.txt" {
+  const text: string;
+  export default text;
 }

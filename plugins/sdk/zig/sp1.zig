@@ -28,17 +28,17 @@ pub const Verdict = union(enum) {
     replaced,
 };
 
-/// One input record. Null is null; timestamps are milliseconds since the Unix epoch.
+/// One input record. Null is null; timestamps are milliseconds since the Unix epoch. The defaults are for tests.
 pub const Record = struct {
-    key: ?[]const u8,
-    value: ?[]const u8,
-    timestamp: i64,
-    offset: i64,
-    partition: u32,
-    topic: u16,
-    batch: []const u8,
-    headers: u32,
-    header_count: u32,
+    key: ?[]const u8 = null,
+    value: ?[]const u8 = null,
+    timestamp: i64 = 0,
+    offset: i64 = 0,
+    partition: u32 = 0,
+    topic: u16 = 0,
+    batch: []const u8 = "",
+    headers: u32 = 0,
+    header_count: u32 = 0,
 
     /// The value of the last header of that name: null if there is none, or if it is null.
     pub fn header(r: *const Record, name: []const u8) ?[]const u8 {

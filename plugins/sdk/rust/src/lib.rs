@@ -1,14 +1,5 @@
-//! ABI sp1 for streamproc plugins. Write a function and name it in `streamproc_plugin::export!(function);`. It is called
-//! once for each record, and answers with a [`Verdict`] after as many outputs as it likes.
-//!
-//! A plugin with a configuration names a second function, `streamproc_plugin::export!(function, init = configure);`, which
-//! is called once with the start message as JSON text: `{"plugin","config","topics","outputs","metrics"}`, and `look_back` where the step has it.
-
-//!
-//! A plugin that looks at a few fields of JSON objects names them, `streamproc_plugin::export!(function, fields = ["price",
-//! "channel"]);`, and finds them by their places: `r.field(0)` is the price. The host reads the JSON. There is no `value`
-//! then, unless it is `fields = […], value`; what is no JSON object goes to the dead letters before the function sees it, and
-//! a null value passes.
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
 pub mod json;
 
@@ -28,11 +19,15 @@ pub enum Verdict {
 
 /// One input record. `None` is null.
 pub struct Record<'a> {
+    /// Its key.
     pub key: Option<&'a [u8]>,
+    /// Its value.
     pub value: Option<&'a [u8]>,
     /// Milliseconds since the Unix epoch.
     pub timestamp: i64,
+    /// Its offset in the partition.
     pub offset: i64,
+    /// The partition that it was read from.
     pub partition: u32,
     /// Position in the `topics` of the start message; 65535 is none of them.
     pub topic: u16,
@@ -43,6 +38,11 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// A record of this value and nothing else, for tests.
+    pub fn of(value: &'a [u8]) -> Self {
+        Record { key: None, value: Some(value), timestamp: 0, offset: 0, partition: 0, topic: 0, batch: &[], headers: 0, header_count: 0, fields: &[] }
+    }
+
     /// The field of that place in the list of fields; `None` if the record has none.
     pub fn field(&self, place: usize) -> Option<Field<'a>> {
         let at = place * FIELD;
@@ -90,6 +90,7 @@ impl<'a> Field<'a> {
             _ => None,
         }
     }
+    /// Null, which a missing field is not.
     pub fn is_null(&self) -> bool {
         self.json == b"null"
     }
@@ -143,6 +144,7 @@ pub struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
+    /// One that is as the record.
     pub fn new() -> Self {
         Self::default()
     }
@@ -213,6 +215,12 @@ impl Outputs {
         d[44..46].copy_from_slice(&out.output.to_le_bytes());
         self.descriptors.extend_from_slice(&d);
         self.count += 1;
+    }
+
+    /// The values of the outputs so far, for tests, without those that are null or the record's.
+    pub fn values(&self) -> Vec<&[u8]> {
+        let given = |d: &&[u8]| u32_at(d, 8) != INHERIT;
+        self.descriptors.chunks_exact(RECORD).filter(given).filter_map(|d| column(&self.data, d, 8)).collect()
     }
 
     // Offsets count from the start of the data here; finish moves them behind the descriptors.
@@ -293,6 +301,7 @@ fn column<'a>(b: &'a [u8], d: &[u8], at: usize) -> Option<&'a [u8]> {
 
 /// How grave a line of the log is.
 #[derive(Clone, Copy)]
+#[allow(missing_docs)]
 pub enum Level {
     Debug,
     Info,
@@ -388,6 +397,8 @@ mod host {
 }
 
 /// Everything an instance keeps between calls. Used by [`export!`].
+#[doc(hidden)]
+#[allow(missing_docs)]
 #[derive(Default)]
 pub struct State {
     arena: Vec<u8>,
@@ -572,6 +583,18 @@ mod tests {
         let last = &s.buffer[HEADER + RECORD..HEADER + 2 * RECORD];
         assert_eq!((column(&s.buffer, last, 0), column(&s.buffer, last, 8)), (Some(&b"k"[..]), Some(&b"y"[..])));
         assert_eq!(u32_at(last, 40), 3);
+    }
+
+    #[test]
+    fn values_are_what_was_put() {
+        let mut out = Outputs::default();
+        out.put(Some(b"k"), b"a");
+        out.add(&Output::new());
+        out.add(&Output::new().value(None));
+        out.put(None, b"");
+        assert_eq!(out.values(), [&b"a"[..], b""]);
+        let r = Record::of(b"v");
+        assert!(r.header("h").is_none() && r.field(0).is_none());
     }
 
     #[test]

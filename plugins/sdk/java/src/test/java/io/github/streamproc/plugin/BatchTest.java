@@ -4,17 +4,13 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.Test;
 
-/** Runs natively: java io.github.streamproc.plugin.BatchTest. */
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 final class BatchTest {
-    public static void main(String[] args) {
-        eachRecordIsAnswered();
-        whatALargerDescriptorHoldsIsSteppedOver();
-        aFailureLeavesNothingBehind();
-        System.out.println("ok");
-    }
-
-    private static void eachRecordIsAnswered() {
+    @Test
+    void eachRecordIsAnswered() {
         Plugin.handler = (record, out) -> {
             if (record.value() == null) {
                 return Verdict.KEEP;
@@ -31,29 +27,31 @@ final class BatchTest {
         byte[] in = batch(Batch.RECORD, null, "", "ä");
         Outputs out = new Outputs();
         Batch.process(in, out, (i, text) -> { throw new AssertionError(text); });
-        equal(Arrays.toString(verdicts(in, Batch.RECORD, 3)), "[0, 1, 3]");
-        equal(out.count(), 2);
+        assertEquals("[0, 1, 3]", Arrays.toString(verdicts(in, Batch.RECORD, 3)));
+        assertEquals(2, out.count());
         byte[] answer = out.finish();
         int first = Batch.HEADER, second = first + Batch.RECORD;
-        equal(Batch.i32(answer, 12), out.length());
-        equal(Batch.i32(answer, first), Batch.INHERIT);
-        equal(new String(Batch.bytes(answer, first + 8), StandardCharsets.UTF_8), "ä!");
-        equal(Batch.i64(answer, first + 24), Long.MIN_VALUE);
-        equal(Batch.i32(answer, first + 40), 2);
-        equal(new String(Batch.bytes(answer, second), StandardCharsets.UTF_8), "x");
-        equal(Batch.bytes(answer, second + 8), null);
-        equal(Batch.i64(answer, second + 24), 1000L + 7 + 50_000_000_000L + 3);
-        equal(Batch.u16(answer, second + 44), 2);
+        assertEquals(out.length(), Batch.i32(answer, 12));
+        assertEquals(Batch.INHERIT, Batch.i32(answer, first));
+        assertEquals("ä!", new String(Batch.bytes(answer, first + 8), StandardCharsets.UTF_8));
+        assertEquals(Long.MIN_VALUE, Batch.i64(answer, first + 24));
+        assertEquals(2, Batch.i32(answer, first + 40));
+        assertEquals("x", new String(Batch.bytes(answer, second), StandardCharsets.UTF_8));
+        assertEquals(null, Batch.bytes(answer, second + 8));
+        assertEquals(1000L + 7 + 50_000_000_000L + 3, Batch.i64(answer, second + 24));
+        assertEquals(2, Batch.u16(answer, second + 44));
     }
 
-    private static void whatALargerDescriptorHoldsIsSteppedOver() {
+    @Test
+    void whatALargerDescriptorHoldsIsSteppedOver() {
         Plugin.handler = (record, out) -> record.text().equals("b") ? Verdict.DROP : Verdict.KEEP;
         byte[] in = batch(Batch.RECORD + 16, "a", "b", "c");
         Batch.process(in, new Outputs(), (i, text) -> { throw new AssertionError(text); });
-        equal(Arrays.toString(verdicts(in, Batch.RECORD + 16, 3)), "[0, 1, 0]");
+        assertEquals("[0, 1, 0]", Arrays.toString(verdicts(in, Batch.RECORD + 16, 3)));
     }
 
-    private static void aFailureLeavesNothingBehind() {
+    @Test
+    void aFailureLeavesNothingBehind() {
         Plugin.handler = (record, out) -> {
             out.put("half");
             if (record.text().equals("b")) {
@@ -65,9 +63,9 @@ final class BatchTest {
         Outputs out = new Outputs();
         List<String> said = new ArrayList<>();
         Batch.process(in, out, (i, text) -> said.add(i + " " + text));
-        equal(Arrays.toString(verdicts(in, Batch.RECORD, 3)), "[3, 2, 0]");
-        equal(said.toString(), "[1 because]");
-        equal(out.count(), 1);
+        assertEquals("[3, 2, 0]", Arrays.toString(verdicts(in, Batch.RECORD, 3)));
+        assertEquals("[1 because]", said.toString());
+        assertEquals(1, out.count());
     }
 
     private static byte[] batch(int stride, String... values) {
@@ -113,11 +111,5 @@ final class BatchTest {
             all[i] = b[Batch.HEADER + i * stride + 46];
         }
         return all;
-    }
-
-    private static void equal(Object got, Object want) {
-        if (got == null ? want != null : !got.equals(want)) {
-            throw new AssertionError("got " + got + ", want " + want);
-        }
     }
 }
