@@ -42,7 +42,7 @@ func firstLines(err error) string {
 	text := strings.TrimPrefix(lines[0], "wasm error: ")
 	for _, l := range lines[1:] {
 		if strings.HasPrefix(l, "\t") {
-			text += inFunction + strings.TrimSpace(l)
+			text += inFunction + functionIn(strings.TrimSpace(l))
 			break
 		}
 	}
@@ -50,6 +50,18 @@ func firstLines(err error) string {
 }
 
 const inFunction = " in "
+
+// functionIn is the function in a line of a stack trace, which is .NAME(TYPES) TYPES, or .$NUMBER where the module has no names.
+func functionIn(line string) string {
+	name := strings.TrimPrefix(line, ".")
+	if i := strings.LastIndexByte(name, '('); i > 0 {
+		name = name[:i]
+	}
+	if number, ok := strings.CutPrefix(name, "$"); ok {
+		return "function " + number
+	}
+	return name
+}
 
 // place is the end of such a text, which names the function.
 func place(text string) string {

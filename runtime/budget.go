@@ -61,14 +61,21 @@ func (b *budget) exhausted() (stream.Reason, bool) {
 	return "", false
 }
 
-// explain puts the limit that a trap ran into in the place of the trap.
+// explain puts the limit that a trap ran into in the place of the trap, or adds what the guest said of its own failure.
 func (g *Guest) explain(f *fault) {
+	if f.reason == stream.ReasonError {
+		f.message = g.quoted(f.message)
+	}
 	if f.alive || f.reason != stream.ReasonTrap {
 		return
 	}
 	b := &g.instance.budget
 	switch reason, ok := b.exhausted(); {
 	case !ok:
+		if text, said := g.reasons[-1]; said {
+			f.message += ": " + text
+		}
+		f.message = g.quoted(f.message)
 	case reason == stream.ReasonFuel:
 		f.reason, f.message = reason, fmt.Sprintf("it spent more than the limit fuel of %d units%s", b.given, place(f.message))
 	default:
@@ -79,7 +86,8 @@ func (g *Guest) explain(f *fault) {
 // startError says what went wrong in a phase of the start.
 func (g *Guest) startError(phase string, err error) error {
 	f := faultOf(err)
-	if g.explain(f); f.reason == stream.ReasonFuel || f.reason == stream.ReasonDepth {
+	g.endLines()
+	if g.explain(f); f.reason == stream.ReasonTrap || f.reason == stream.ReasonFuel || f.reason == stream.ReasonDepth {
 		return fmt.Errorf("calling %s: %s", phase, f.message)
 	}
 	return fmt.Errorf("calling %s: %w", phase, err)

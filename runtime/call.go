@@ -15,6 +15,7 @@ func (g *Guest) attempt(ctx context.Context, b *stream.Batch, lo, hi int) *fault
 	g.begin(hi - lo)
 	g.instance.budget.refuel(g.fuelFor(hi - lo))
 	mark := len(g.outs)
+	g.words = g.words[:0]
 	defer g.reportSuppressed()
 	var f *fault
 	switch g.plugin.form {
@@ -25,6 +26,7 @@ func (g *Guest) attempt(ctx context.Context, b *stream.Batch, lo, hi int) *fault
 	default:
 		f = g.callEach(ctx, b, lo, hi)
 	}
+	g.endLines()
 	if f != nil {
 		g.explain(f)
 		for i := lo; i < hi; i++ {

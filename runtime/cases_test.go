@@ -56,7 +56,7 @@ func TestALoopEndsOnOneProcessor(t *testing.T) {
 
 // TestATrapNamesItsFunction has one whose name would steer a terminal.
 func TestATrapNamesItsFunction(t *testing.T) {
-	for name, want := range map[string]string{"parse_price": "unreachable in .parse_price(", "\x1b[31mred\u202e\n": "unreachable in .�[31mred�"} {
+	for name, want := range map[string]string{"parse_price": "unreachable in parse_price", "\x1b[31mred\u202e\n": "unreachable in �[31mred�"} {
 		for _, a := range hostile.Attacks() {
 			if a.Name != "unreachable" {
 				continue

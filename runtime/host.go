@@ -151,13 +151,17 @@ func hostNow(g *Guest, _ api.Module, stack []uint64) {
 	stack[0] = uint64(g.now)
 }
 
-// hostAbort is how AssemblyScript reports a failed assertion: a UTF-16 message, whose length in bytes stands before it.
+// hostAbort is how AssemblyScript reports what is thrown: a message and a file, each in UTF-16 with its length in bytes before
+// it, line and column.
 func hostAbort(_ *Guest, m api.Module, stack []uint64) {
-	text := "abort"
+	text, file := "abort", "line "
 	if b, ok := utf16At(m, u32(stack[0])); ok {
 		text = "abort: " + escape(b, reasonBytes)
 	}
-	panic(&stop{stream.ReasonTrap, fmt.Sprintf("%s (line %d)", text, u32(stack[2]))})
+	if b, ok := utf16At(m, u32(stack[1])); ok {
+		file = escape(b, reasonBytes) + ":"
+	}
+	panic(&stop{stream.ReasonTrap, fmt.Sprintf("%s (%s%d:%d)", text, file, u32(stack[2]), u32(stack[3]))})
 }
 
 func utf16At(m api.Module, ptr uint32) ([]byte, bool) {

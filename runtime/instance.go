@@ -54,8 +54,10 @@ func (g *Guest) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g.session, g.keptLife = nil, 0
-	if err := g.greet(ctx, m); err != nil {
+	g.session, g.keptLife, g.words = nil, 0, g.words[:0]
+	err = g.greet(ctx, m)
+	g.endLines()
+	if err != nil {
 		return joinErrors(fmt.Errorf("starting plugin %s: %w", g.plugin.name, err), g.instance.module.Close(ctx))
 	}
 	g.fresh = true

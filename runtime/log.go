@@ -50,6 +50,8 @@ type lines struct {
 	last       string
 	level      slog.Level
 	repeats    int
+
+	begun [3][]byte // of each standard stream what was written since its last end of line
 }
 
 // log writes one line of the guest, unless it has logged too much already.
@@ -97,15 +99,51 @@ func (g *Guest) logRepeats() {
 	g.write(l.level, l.last, "repeated", n)
 }
 
-// print logs what a guest writes to stdout or stderr, line by line, and each has its price.
+// print takes what a guest writes to stdout or stderr, which has its price, and logs the lines that it ends: the runtimes of
+// some languages write a line word by word.
 func (g *Guest) print(fd uint32, b []byte) {
-	for line := range bytes.Lines(b) {
-		g.charge(min(len(line), logLineBytes), 0)
+	for part := range bytes.Lines(b) {
+		g.charge(min(len(part), logLineBytes), 0)
 		g.afford()
-		if line = bytes.TrimRight(line, "\r\n"); len(line) > 0 {
-			g.log(fd, line) // stdout is 1, info; stderr is 2, warning
+		begun := &g.lines.begun[fd]
+		*begun = append(*begun, part[:min(len(part), logLineBytes+1-len(*begun))]...) // one more byte, so that the cut is seen
+		if part[len(part)-1] == '\n' {
+			g.endLine(fd)
 		}
 	}
+}
+
+// endLine logs the line that was begun on stdout, 1, as information, or on stderr, 2, as a warning.
+func (g *Guest) endLine(fd uint32) {
+	line := bytes.TrimRight(g.lines.begun[fd], "\r\n")
+	g.lines.begun[fd] = g.lines.begun[fd][:0]
+	if len(line) == 0 {
+		return
+	}
+	if text := bytes.TrimSpace(line); fd == 2 && len(text) > 0 && len(g.words) < lastWords {
+		g.words = append(g.words, escape(text, lastWordBytes))
+	}
+	g.log(fd, line)
+}
+
+// endLines logs what was written without an end of line, when a call has ended.
+func (g *Guest) endLines() {
+	g.endLine(1)
+	g.endLine(2)
+}
+
+// What a guest writes to stderr before it fails goes with the cause: that is where languages say why.
+const (
+	lastWords     = 4 // lines: the fourth of a panic of Go is its place
+	lastWordBytes = 256
+)
+
+// quoted is a text with what the guest wrote to stderr.
+func (g *Guest) quoted(text string) string {
+	if len(g.words) == 0 {
+		return text
+	}
+	return text + "; it wrote: " + strings.Join(g.words, " | ")
 }
 
 // reportSuppressed says after a call, and at most once a second, what was not logged.

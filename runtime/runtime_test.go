@@ -308,6 +308,17 @@ func TestExitIsATrap(t *testing.T) {
 	}
 }
 
+// TestAnAbortHasItsPlace as AssemblyScript gives it for what is thrown.
+func TestAnAbortHasItsPlace(t *testing.T) {
+	b := batch("a", "")
+	process(t, guest(t, "aborts", Filter, Limits{}, Events{}), b)
+	for i, want := range []string{"abort: no (a.ts:7:3)", "abort (line 7:3)"} {
+		if c := b.Records[i].Cause; c == nil || c.Reason != stream.ReasonTrap || c.Message != want {
+			t.Errorf("cause is %+v, want %q", c, want)
+		}
+	}
+}
+
 func TestLogsAreEscapedAndCapped(t *testing.T) {
 	var out bytes.Buffer
 	rt := newRuntime(t, Options{Logger: slog.New(slog.NewJSONHandler(&out, nil))})
@@ -324,6 +335,28 @@ func TestLogsAreEscapedAndCapped(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "suppressed") {
 		t.Error("suppression is not mentioned")
+	}
+}
+
+// TestALineWrittenInPiecesIsOne as the runtime of Go writes it when it panics; what was written goes with the cause.
+func TestALineWrittenInPiecesIsOne(t *testing.T) {
+	var out bytes.Buffer
+	rt := newRuntime(t, Options{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	p, err := rt.Load(t.Context(), Source{Name: "prints", Bytes: wasmOf(t, "prints")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := batch("a", "")
+	process(t, startGuest(t, p, Filter, Events{}), b)
+	for i, said := range []string{"", ": out of fruit"} {
+		if c := b.Records[i].Cause; c == nil || c.Message != "unreachable in function 5"+said+"; it wrote: panic: out of fruit | goroutine 1 | half" {
+			t.Errorf("cause is %+v", c)
+		}
+	}
+	for _, line := range []string{`msg="panic: out of fruit"`, `msg=" goroutine 1"`, "msg=half"} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("%s is not there:\n%s", line, out.String())
+		}
 	}
 }
 

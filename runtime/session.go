@@ -1,11 +1,9 @@
 package runtime
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/streamproc/streamproc/runtime/abi"
 	"github.com/streamproc/streamproc/stream"
@@ -111,15 +109,11 @@ func (g *Guest) callSession(ctx context.Context, b *stream.Batch, lo, hi int) *f
 		g.results[lo+i] = result{verdict: abi.Drop}
 	}
 	c := Call{guest: g, batch: b, lo: lo, hi: hi, at: -1}
-	g.words = g.words[:0]
 	err := g.session.Process(ctx, &c)
 	if err == nil {
 		return nil
 	}
 	f := faultOf(err)
-	if (f.reason == stream.ReasonTrap || f.reason == stream.ReasonError) && len(g.words) > 0 {
-		f.message += "; it wrote: " + strings.Join(g.words, " | ")
-	}
 	if c.at >= 0 && c.at < c.Len() {
 		f.suspect = lo + c.at
 	}
@@ -162,17 +156,4 @@ func (g *Guest) written(fd uint32, b []byte) {
 		return
 	}
 	g.print(fd, b)
-	if fd == 2 && len(g.words) < lastWords {
-		for line := range bytes.Lines(b) {
-			if text := escape(bytes.TrimSpace(line), lastWordBytes); text != "" && len(g.words) < lastWords {
-				g.words = append(g.words, text)
-			}
-		}
-	}
 }
-
-// What a guest writes to file 2 before it traps goes with the cause: that is where languages say why.
-const (
-	lastWords     = 3 // lines
-	lastWordBytes = 256
-)

@@ -1,6 +1,7 @@
 //! NAME: keeps paid orders, and marks them as seen.
 const std = @import("std");
 const sp1 = @import("sp1.zig");
+pub const panic = sp1.panic;
 
 fn each(r: *const sp1.Record, out: *sp1.Outputs) sp1.Verdict {
     const value = r.value orelse return .keep; // a tombstone

@@ -31,6 +31,6 @@ func TestRebuiltGuestsBehaveAsCommitted(t *testing.T) {
 	t.Run("Go", func(t *testing.T) {
 		g := guest(t, "go", runtime.Transform, `{"config":{"greeting":"hi"}}`)
 		check(t, g, []string{"a", "config", "error", "count", "count", "panic", "b", ""},
-			"A", "hi", "!error as it was told", "1", "2", "!it wrote: panic: | as it was told", "B", "filtered")
+			"A", "hi", "!error as it was told", "1", "2", "!it wrote: panic: as it was told", "B", "filtered")
 	})
 }

@@ -1,0 +1,6 @@
+(module (import "env" "abort" (func $abort (param i32 i32 i32 i32))) (memory (export "memory") 1)
+ (data (i32.const 100) "\04\00\00\00n\00o\00") (data (i32.const 120) "\08\00\00\00a\00.\00t\00s\00")
+ (func (export "sp_abi_v1")) (func (export "sp_alloc") (param i32) (result i32) (i32.const 1024))
+ (func (export "sp_filter") (param i32 i32) (result i32)
+  (if (i32.eqz (local.get 1)) (then (call $abort (i32.const 0) (i32.const 0) (i32.const 7) (i32.const 3))))
+  (call $abort (i32.const 104) (i32.const 124) (i32.const 7) (i32.const 3)) (i32.const 1)))

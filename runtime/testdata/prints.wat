@@ -1,0 +1,8 @@
+(module (import "wasi_snapshot_preview1" "fd_write" (func $w (param i32 i32 i32 i32) (result i32))) (import "sp1" "error" (func $e (param i32 i32 i32))) (memory (export "memory") 2)
+ (data (i32.const 100) "panic: out of fruit\n\n goroutine 1\nhalf")
+ (func $say (param $at i32) (param $n i32) (i32.store (i32.const 80) (local.get $at)) (i32.store (i32.const 84) (local.get $n)) (drop (call $w (i32.const 2) (i32.const 80) (i32.const 1) (i32.const 88))))
+ (func (export "sp_abi_v1")) (func (export "sp_alloc") (param i32) (result i32) (i32.const 1024))
+ (func (export "sp_filter") (param i32 i32) (result i32)
+  (call $say (i32.const 100) (i32.const 7)) (call $say (i32.const 107) (i32.const 4)) (call $say (i32.const 111) (i32.const 10)) (call $say (i32.const 121) (i32.const 13)) (call $say (i32.const 134) (i32.const 4))
+  (if (i32.eqz (local.get 1)) (then (call $e (i32.const -1) (i32.const 107) (i32.const 12))))
+  (unreachable)))
