@@ -113,8 +113,11 @@ func Verify(key minisign.PublicKey, module, signature []byte) (Statement, error)
 	if err := sig.UnmarshalText(signature); err != nil {
 		return Statement{}, fmt.Errorf("%w: it cannot be read: %w", ErrSignature, err)
 	}
+	if sig.KeyID != key.ID() {
+		return Statement{}, fmt.Errorf("%w: it is of the key %X, not of %X", ErrSignature, sig.KeyID, key.ID())
+	}
 	if !minisign.Verify(key, []byte(sig.TrustedComment), signature) {
-		return Statement{}, fmt.Errorf("%w: it is not of this key, or was changed", ErrSignature)
+		return Statement{}, fmt.Errorf("%w: it was changed after it was made", ErrSignature)
 	}
 	s, err := parseStatement(sig.TrustedComment)
 	if err != nil {

@@ -99,6 +99,9 @@ func TestAPluginTravelsByDigest(t *testing.T) {
 	if by, err := Resolve(t.Context(), host+"/plugins/price:v1"); err != nil || by != ref {
 		t.Errorf("v1 is resolved to %s, %v", by, err)
 	}
+	if _, err := Resolve(t.Context(), host+"/plugins/price"); err == nil || !strings.Contains(err.Error(), "name a tag") {
+		t.Errorf("without a tag: %v", err)
+	}
 	if _, err := Resolve(t.Context(), host+"/plugins/price:v9"); err == nil || !strings.Contains(err.Error(), "price:v9") {
 		t.Errorf("a tag that is not there: %v", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/content/oci"
+	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -51,6 +52,8 @@ func asked(err error) error {
 	var untrusted *tls.CertificateVerificationError
 	var trouble net.Error
 	switch {
+	case errors.Is(err, errdef.ErrNotFound):
+		return fmt.Errorf("the registry has no such tag or digest: %w", errdef.ErrNotFound)
 	case errors.Is(err, context.Canceled) || errors.As(err, &untrusted):
 		return err
 	case errors.As(err, &said):
@@ -129,7 +132,10 @@ func Resolve(ctx context.Context, reference string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	d, err := repo.Resolve(ctx, ref.ReferenceOrDefault())
+	if ref.Reference == "" {
+		return "", fmt.Errorf("resolving %q: name a tag: HOST/NAME:TAG", reference)
+	}
+	d, err := repo.Resolve(ctx, ref.Reference)
 	if err != nil {
 		return "", fmt.Errorf("resolving %s: %w", reference, asked(err))
 	}

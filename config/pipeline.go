@@ -202,18 +202,18 @@ func (r *pipelineReader) check(a at) {
 	} else {
 		r.checkHops()
 	}
-	free := 0
+	var free []string
 	for _, s := range r.p.Sinks {
 		if !r.used[s] {
-			free++
+			free = append(free, s.Name)
 		}
 	}
 	routed := len(r.p.Steps) > 0 && r.p.Steps[len(r.p.Steps)-1].Route != nil
 	switch {
-	case routed && free > 0:
-		r.where.fail(conflict, "route to it, or take it out", "%d sink(s) are never written", free)
-	case !routed && free != 1:
-		r.where.fail(conflict, "add a route, or leave one sink", "without a route there is one sink besides side sinks, here are %d", free)
+	case routed && len(free) > 0:
+		r.where.fail(conflict, "route to it, or take it out", "nothing is ever written to %s", joined(free, "and"))
+	case !routed && len(free) != 1:
+		r.where.fail(conflict, "add a route, or leave one sink", "without a route there is one sink besides side sinks, here are %d", len(free))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,6 +90,9 @@ func ReadFile(name string) ([]Record, error) {
 		return ReadRecords(os.Stdin)
 	}
 	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading records: %w; write some into it, one a line, or name another file with --in", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading records: %w", err)
 	}

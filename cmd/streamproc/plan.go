@@ -74,7 +74,7 @@ func pluginBytes(steps []config.Step) (n int64) {
 }
 
 func (p pipelinePlan) print(w io.Writer) {
-	fmt.Fprintf(w, "%s: %v, group %s, %d worker(s), a checkpoint every %s\n", p.Name, p.Topics, p.Group, p.Workers, p.CommitInterval)
+	fmt.Fprintf(w, "%s: %v, group %s, %s, a checkpoint every %s\n", p.Name, p.Topics, p.Group, plural(int64(p.Workers), "worker", "workers"), p.CommitInterval)
 	for _, s := range p.Steps {
 		fmt.Fprintf(w, "  %-10s %s\n", s.Verb, s.Name)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/streamproc/streamproc/config"
 	"github.com/streamproc/streamproc/daemon"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/workshop"
@@ -49,8 +50,11 @@ func (f *moduleFlags) add(cmd *cobra.Command) {
 }
 
 func (f *moduleFlags) options(cmd *cobra.Command) (workshop.Options, error) {
-	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o := workshop.Options{Dialects: daemon.Dialects(), CacheDir: cacheDir(), Compiler: compiler(), Logger: log, Engine: f.engine,
+	h, err := logHandler(cmd, cmd.ErrOrStderr(), config.Telemetry{LogLevel: "debug", LogFormat: "text"})
+	if err != nil {
+		return workshop.Options{}, err
+	}
+	o := workshop.Options{Dialects: daemon.Dialects(), CacheDir: cacheDir(), Compiler: compiler(), Logger: slog.New(h), Engine: f.engine,
 		Limits: runtime.Limits{MemoryBytes: f.memory, Fuel: f.fuel, Large: f.large}}
 	if f.config != "" {
 		if !json.Valid([]byte(f.config)) {
@@ -99,26 +103,33 @@ records to try it with, what has to come out, and the SDK of its language.`,
 			if err != nil {
 				return &exit{exitFailed, err}
 			}
-			w := cmd.OutOrStdout()
-			fmt.Fprintf(w, "%s is there. Try it:\n\n", p.Dir)
-			if note := p.Note(); note != "" {
-				defer fmt.Fprintf(w, "\n%s\n", note)
-			}
-			if lines := p.Commands(); lines != nil {
-				fmt.Fprintf(w, "  streamproc plugin build %s\n", p.Dir)
-				defer func() {
-					fmt.Fprint(w, "\nplugin build does this, in the folder:\n\n")
-					for _, l := range lines {
-						fmt.Fprintf(w, "  %s\n", l)
-					}
-				}()
-			}
-			fmt.Fprintf(w, "  streamproc plugin test %s/%s\n", p.Dir, p.Module)
+			printProject(cmd.OutOrStdout(), p)
 			return nil
 		},
 	}
 	lang = choose(cmd, cmd.Flags(), "lang", "", "language", "ts", workshop.Languages()...)
 	return cmd
+}
+
+// printProject says what to do with a new project.
+func printProject(w io.Writer, p *workshop.Project) {
+	lines := p.Commands()
+	fmt.Fprintf(w, "%s is there. Try it:\n\n", p.Dir)
+	if lines != nil {
+		fmt.Fprintf(w, "  streamproc plugin build %s\n", p.Dir)
+	}
+	fmt.Fprintf(w, "  streamproc plugin test %s\n  streamproc plugin dev %s\n", p.Dir, p.Dir)
+	if lines != nil {
+		fmt.Fprint(w, "\nplugin build does this, in the folder:\n\n")
+		for _, l := range lines {
+			fmt.Fprintf(w, "  %s\n", l)
+		}
+		fmt.Fprintf(w, "\nWhere a tool is missing, %s\n", p.Remedy())
+	}
+	if note := p.Note(); note != "" {
+		fmt.Fprintf(w, "\n%s\n", note)
+	}
+	fmt.Fprintf(w, "\nA pipeline that stands beside the folder has it as a step:\n\n  - transform: %s\n", p.Step())
 }
 
 func pluginBuildCommand() *cobra.Command {
@@ -170,9 +181,11 @@ func pluginInspectCommand() *cobra.Command {
 				return &exit{exitFailed, err}
 			}
 			return o.write(cmd.OutOrStdout(), r, func(w io.Writer) {
-				fmt.Fprintf(w, "file     %s\nabi      %s\nsha256   %s\nbytes    %d\n", r.File, r.ABI, r.SHA256, r.Bytes)
+				fmt.Fprintf(w, "file     %s\nabi      %s\nsha256   %s\n", r.File, r.ABI, r.SHA256)
 				if r.Engine != "" {
-					fmt.Fprintf(w, "engine   %s\n", r.Engine)
+					fmt.Fprintf(w, "engine   %s, %d bytes\n", r.Engine, r.Bytes)
+				} else {
+					fmt.Fprintf(w, "bytes    %d\n", r.Bytes)
 				}
 				column(w, "imports", printable(r.Imports))
 				column(w, "exports", printable(r.Exports))

@@ -204,7 +204,7 @@ func (t *tried) outcome(n int) string {
 			failed++
 		}
 	}
-	return fmt.Sprintf("%d come out, as %d outputs; %d dropped, %d failed", len(with)-failed, len(t.lines)-failed, n-len(with), failed)
+	return fmt.Sprintf("%s out, as %s; %d dropped, %d failed", plural(int64(len(with)-failed), "comes", "come"), plural(int64(len(t.lines)-failed), "output", "outputs"), n-len(with), failed)
 }
 
 func showDifferences(w io.Writer, list []workshop.Difference, n int) {

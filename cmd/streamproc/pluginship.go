@@ -19,10 +19,15 @@ func pluginKeyCommand() *cobra.Command {
 		Use:   "key FILE",
 		Short: "Make a pair of keys to sign plugins with: FILE and FILE.pub",
 		Long: `Make a pair of keys to sign plugins with: FILE and FILE.pub, in the format of
-minisign. FILE is encrypted with the password in ` + passwordVariable + `.`,
+minisign. FILE is encrypted with the password in ` + passwordVariable + `,
+which must be set; where it is set to nothing, whoever has FILE can sign.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := artifact.NewKey(args[0], os.Getenv(passwordVariable)); err != nil {
+			password, set := os.LookupEnv(passwordVariable)
+			if !set {
+				return &exit{exitFailed, fmt.Errorf("%s is not set: set it to the password of the new key, or to nothing for one without", passwordVariable)}
+			}
+			if err := artifact.NewKey(args[0], password); err != nil {
 				return &exit{exitFailed, err}
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s.pub\n", args[0])
@@ -109,7 +114,7 @@ func pluginVerifyCommand() *cobra.Command {
 func signed(cmd *cobra.Command, from string) (p artifact.Plugin, err error) {
 	p.Module, err = artifact.Read(from)
 	switch {
-	case os.IsNotExist(err) && strings.Contains(from, "@"):
+	case os.IsNotExist(err) && strings.ContainsAny(from, "@:"):
 		return artifact.Pull(cmd.Context(), from, "")
 	case err != nil:
 		return p, fmt.Errorf("reading the plugin: %w", err)
