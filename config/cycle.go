@@ -78,10 +78,13 @@ func wayBack(flows map[*Pipeline][]flow, start *Pipeline, may map[*Pipeline]bool
 
 func (b *builder) tellCycle(round []flow) {
 	var way []string
-	endless := true
+	endless, what := true, "records may go round for ever"
 	for _, f := range round {
 		way = append(way, fmt.Sprintf("%s writes %s, which %s reads", f.from.Name, f.by.Topic, f.to.Name))
 		endless = endless && len(f.from.Steps) == 0 && f.by != f.from.DLQ
+		if f.by == f.from.DLQ {
+			what = "dead letters may go round until they are dropped"
+		}
 	}
 	where, written := b.places[round[0].by]
 	if !written { // the dead letters that need not be written
@@ -91,5 +94,5 @@ func (b *builder) tellCycle(round []flow) {
 		where.fail(conflict, "write to another topic", "every record goes round for ever: %s, and no step lets any go", strings.Join(way, "; "))
 		return
 	}
-	where.warn(cycle, "write to another topic, or see to it that a step lets go what has been round", "records may go round for ever: %s", strings.Join(way, "; "))
+	where.warn(cycle, "write to another topic, or see to it that a step lets go what has been round", "%s: %s", what, strings.Join(way, "; "))
 }

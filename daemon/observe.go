@@ -39,7 +39,7 @@ func newObserver(cfg *config.Pipeline, log *slog.Logger, m *metrics.Registry) *o
 }
 
 func (o *observer) flow() pipeline.Events {
-	return pipeline.Events{State: o.state, Step: o.work, Holding: o.board.holds, Standing: o.stands, Dead: o.dead,
+	return pipeline.Events{State: o.state, Step: o.work, Holding: o.board.holds, Standing: o.stands, Dead: o.dead, Dropped: o.dropped,
 		Left:       func(_ int, p stream.Partition) { o.board.left(p) },
 		Checkpoint: func(_ int, took time.Duration, err error) { o.metrics.Checkpoint(took, err) },
 		Output:     func(sink string, _, bytes int64) { o.metrics.Output(sink, bytes) }}
@@ -78,6 +78,12 @@ func (o *observer) stands(worker int, s pipeline.Standing) {
 func (o *observer) dead(c pipeline.Coordinates) {
 	o.metrics.Dead(c.Step, c.Reason)
 	o.log.Warn("record went to the dead letters", "step", c.Step, "record", c.Record, "reason", c.Reason, "error", c.Message)
+}
+
+func (o *observer) dropped(c pipeline.Coordinates) {
+	o.metrics.Dropped()
+	o.log.Warn("record was dropped, for it has been a dead letter too often: find what copies dead letters back, and stop it",
+		"step", c.Step, "record", c.Record, "hops", c.Hops, "reason", c.Reason, "error", c.Message)
 }
 
 func (o *observer) client() kafka.Events {

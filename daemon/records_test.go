@@ -71,7 +71,7 @@ func TestEachLimitOfARecordIsKeptToTheByte(t *testing.T) {
 		}
 	}
 	for _, s := range p.consume("guarded.dlq", len(over), shape) {
-		if !strings.HasSuffix(s, " true 0 7") { // the headers are ours
+		if !strings.HasSuffix(s, " true 0 8") { // the headers are ours
 			t.Errorf("a dead letter carries what is too large: %s", s)
 		}
 	}

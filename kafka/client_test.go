@@ -233,11 +233,11 @@ func TestOutputsAreFlushedAndARecordTooLargeIsReturned(t *testing.T) {
 	r := newRig(t)
 	c := r.dial(t)
 	r.ControlKey(int16(kmsg.Produce), func(kreq kmsg.Request) (kmsg.Response, error, bool) { return nil, nil, false })
-	big := stream.Record{Value: make([]byte, 2<<20), Sink: 1, Origin: stream.Coordinate{Offset: 7}}
+	big := stream.Record{Value: make([]byte, 2<<20), Sink: 1, Hops: 9, Origin: stream.Coordinate{Offset: 7}}
 	c.Write([]stream.Record{{Value: []byte("a"), Sink: 1}, big, {Value: []byte("b"), Sink: 1}})
 	refused, err := c.Flush(t.Context())
-	if err != nil || len(refused) != 1 || refused[0].Origin.Offset != 7 || refused[0].Cause.Reason != stream.ReasonProduce {
-		t.Fatalf("refused %d, %v", len(refused), err)
+	if err != nil || len(refused) != 1 || refused[0].Origin.Offset != 7 || refused[0].Hops != 9 || refused[0].Cause.Reason != stream.ReasonProduce {
+		t.Fatalf("refused %+v, %v", refused, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/streamproc/streamproc/stream"
@@ -13,6 +14,10 @@ import (
 
 // HeaderPrefix marks the headers that are ours: taken off records that come from outside, so that nobody forges them.
 const HeaderPrefix = "sp-"
+
+// headerHops holds stream.Record.Hops, a plain decimal number. It is believed wherever a record comes from, since the way back
+// of a dead letter leads through topics that are not ours, and written wherever it goes, for that may be the way back.
+const headerHops = HeaderPrefix + "hops"
 
 // Poll implements pipeline.Client.
 func (c *Client) Poll(ctx context.Context, b *stream.Batch) error {
@@ -117,7 +122,10 @@ func appendRecords(rs []stream.Record, p stream.Partition, from []*kgo.Record, t
 		if len(r.Headers) > 0 {
 			start := len(headers)
 			for _, h := range r.Headers {
-				if trusted || !strings.HasPrefix(h.Key, HeaderPrefix) {
+				switch ours := strings.HasPrefix(h.Key, HeaderPrefix); {
+				case ours && h.Key == headerHops:
+					rec.Hops = max(rec.Hops, hopsOf(h.Value)) // of several the one that ends soonest
+				case !ours || trusted:
 					headers = append(headers, stream.Header(h))
 				}
 			}
@@ -127,6 +135,20 @@ func appendRecords(rs []stream.Record, p stream.Partition, from []*kgo.Record, t
 	}
 	return rs
 }
+
+// hopsOf reads what formatHops has written. Anything else is none.
+func hopsOf(v []byte) uint8 {
+	if len(v) == 0 || len(v) > len("255") {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(v), 10, 8)
+	if err != nil || v[0] == '0' {
+		return 0
+	}
+	return uint8(n)
+}
+
+func formatHops(n uint8) []byte { return strconv.AppendUint(nil, uint64(n), 10) }
 
 // fetchError tells trouble that passes (nil) from trouble that must end the membership.
 func fetchError(p stream.Partition, err error) error {

@@ -82,6 +82,7 @@ type origin struct {
 	stream.Coordinate
 	sink stream.Sink
 	fate stream.Fate
+	hops uint8
 }
 
 func (p *producer) write(rs []stream.Record) {
@@ -93,13 +94,16 @@ func (p *producer) write(rs []stream.Record) {
 	p.written += len(rs)
 	for i := range rs {
 		r, k := &rs[i], &o.records[i]
-		o.from[i] = origin{r.Origin, r.Sink, r.Fate}
+		o.from[i] = origin{r.Origin, r.Sink, r.Fate, r.Hops}
 		k.Topic, k.Key, k.Value, k.Timestamp = p.topics[r.Sink-1], r.Key, r.Value, writeTime(r.Timestamp, now)
 		if len(r.Headers) > 0 {
 			k.Headers = make([]kgo.RecordHeader, len(r.Headers))
 			for j, h := range r.Headers {
 				k.Headers[j] = kgo.RecordHeader(h)
 			}
+		}
+		if r.Hops > 0 {
+			k.Headers = append(k.Headers, kgo.RecordHeader{Key: headerHops, Value: formatHops(r.Hops)})
 		}
 		o.bytes += int64(len(r.Key) + len(r.Value))
 	}
@@ -163,7 +167,7 @@ func (o *outgoing) done(r *kgo.Record, err error) {
 	}
 	for i := range o.records {
 		if &o.records[i] == r {
-			p.refused = append(p.refused, stream.Record{Key: r.Key, Value: r.Value, Origin: o.from[i].Coordinate, Sink: o.from[i].sink, Fate: o.from[i].fate,
+			p.refused = append(p.refused, stream.Record{Key: r.Key, Value: r.Value, Origin: o.from[i].Coordinate, Sink: o.from[i].sink, Fate: o.from[i].fate, Hops: o.from[i].hops,
 				Cause: &stream.Cause{Reason: stream.ReasonProduce, Message: fmt.Sprintf("topic %s refuses the record: %v", r.Topic, err)}})
 		}
 	}

@@ -54,6 +54,7 @@ var sections = []section{
 		{"output_records_total", counter, aSink, "Records written in checkpoints that were committed.", nil},
 		{"output_bytes_total", counter, aSink, "Bytes of the keys and values of these records.", nil},
 		{"dead_letters_total", counter, []string{"pipeline", "step", "reason"}, "Records sent to the dead letters, when it was decided: what was done again is counted again.", nil},
+		{"dead_letters_dropped_total", counter, aPipeline, "Records that could not be processed and were dropped, for they have been dead letters 16 times: something copies them back. They are filtered, or late, in the ledger.", nil},
 	}},
 	{"Time", []family{
 		{"end_to_end_seconds", histogram, aPipeline, "From a record's timestamp to the commit of the checkpoint that read it: of the first record of each partition in each checkpoint, which waited longest.", patient},

@@ -61,6 +61,7 @@ func everything(r *Registry) {
 	g.Trap("trap")
 	g.Count("seen", 2)
 	g.Count("seen", -1)
+	p.Dropped()
 	r.Store("redis").Request("append", time.Millisecond, "timeout")
 }
 
@@ -86,7 +87,7 @@ func TestWhatIsReportedIsServed(t *testing.T) {
 		`consumer_lag_records{partition="0",pipeline="p",topic="in"} 4`, `consumer_lag_seconds{partition="0",pipeline="p",topic="in"} 1.5`,
 		`checkpoints_total{pipeline="p",result="failed"} 1`, `checkpoints_total{pipeline="p",result="committed"} 0`,
 		`step_records_in_total{pipeline="p",step="s"} 5`, `step_records_settled_total{pipeline="p",step="s",verdict="filtered"} 2`,
-		`step_duration_seconds_count{pipeline="p",step="s"} 1`, `dead_letters_total{pipeline="p",reason="trap",step="s"} 1`,
+		`step_duration_seconds_count{pipeline="p",step="s"} 1`, `dead_letters_total{pipeline="p",reason="trap",step="s"} 1`, `dead_letters_dropped_total{pipeline="p"} 1`,
 		`dedup_claims_total{pipeline="p",result="duplicate",step="d"} 1`, `reorder_gaps_total{action="forced",pipeline="p",step="r"} 1`,
 		`reorder_oldest_held_seconds{pipeline="p",step="r"} 3`, `plugin_instances{pipeline="p",plugin="plug",step="s"} 2`,
 		`plugin_counts_total{metric="seen",pipeline="p",plugin="plug",step="s"} 2`,

@@ -49,6 +49,7 @@ func (r *Registry) Pipeline(name string, sinks []string) *Pipeline {
 	r.zero("kafka_errors_total", failures, name)
 	r.zero("output_bytes_total", sinks, name)
 	r.count("kafka_throttled_seconds_total", 0, name)
+	r.count("dead_letters_dropped_total", 0, name)
 	r.exist([]string{name}, "end_to_end_seconds", "checkpoint_duration_seconds")
 	return &Pipeline{r, name}
 }
@@ -75,6 +76,9 @@ func (p *Pipeline) Output(sink string, bytes int64) {
 func (p *Pipeline) Dead(step, reason string) {
 	p.r.count("dead_letters_total", 1, p.name, step, reason)
 }
+
+// Dropped tells of a record that has been a dead letter too often.
+func (p *Pipeline) Dropped() { p.r.count("dead_letters_dropped_total", 1, p.name) }
 
 // Kafka tells of an answer of a broker.
 func (p *Pipeline) Kafka(request string, took time.Duration, err error) {

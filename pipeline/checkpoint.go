@@ -88,9 +88,8 @@ func (w *Worker) flush(ctx context.Context) error {
 			w.outputs[r.Sink].records--
 			f := w.fatesOf(r.Origin.Partition)
 			f.by[r.Fate]--
-			f.by[stream.DeadLettered]++
-			d := w.deadLetter(r)
-			w.emit(&d)
+			f.by[verdict(r)]++
+			w.bury(r)
 		}
 		w.client.Write(w.out)
 		w.out = w.out[:0]

@@ -20,12 +20,37 @@ const (
 	headerAt       = "sp-at" // RFC 3339
 )
 
+// hopsLimit is how often a record may be a dead letter. By then somebody copies dead letters back to where they came from, and
+// as many of them have its bytes: it is dropped, instead of going round for ever.
+const hopsLimit = 16
+
+// verdict is what becomes of an input of which a record could not be processed.
+func verdict(r *stream.Record) stream.Fate {
+	if r.Hops >= hopsLimit {
+		return stream.Filtered
+	}
+	return stream.DeadLettered
+}
+
+// bury writes a record that could not be processed to the dead letters, unless it has been there too often, and tells of it.
+func (w *Worker) bury(r *stream.Record) {
+	tell := w.spec.Events.Dropped
+	if r.Hops < hopsLimit {
+		tell = w.spec.Events.Dead
+		d := w.deadLetter(r)
+		w.emit(&d)
+	}
+	if tell != nil {
+		tell(Coordinates{Record: r.Origin.String(), Step: r.Cause.Step, Reason: string(r.Cause.Reason), Message: r.Cause.Message, Hops: int(r.Hops)})
+	}
+}
+
 // deadLetter is the record as it was read, byte for byte and whatever the steps had made of it, with what is known about
 // why it could not be processed. A record over a limit of the pipeline's own, or of the brokers', is sent by reference:
 // coordinate and sizes, without the bytes.
 func (w *Worker) deadLetter(r *stream.Record) stream.Record {
 	d := *r
-	d.Sink, d.Fate = w.spec.DeadLetters, stream.DeadLettered
+	d.Sink, d.Fate, d.Hops = w.spec.DeadLetters, stream.DeadLettered, r.Hops+1
 	if o := r.Original; o != nil {
 		d.Key, d.Value, d.Headers, d.Timestamp = o.Key, o.Value, o.Headers, o.Timestamp
 	}

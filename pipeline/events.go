@@ -23,7 +23,7 @@ const (
 var States = []State{Starting, Running, Stalled, Rebuilding, Halted, Stopped}
 
 // Events are told what happens, by value; each func may be nil. They are called from the workers' goroutines, several at
-// a time, and must not block. Apart from Dead, none is called for a single record.
+// a time, and must not block. Apart from Dead and Dropped, none is called for a single record.
 type Events struct {
 	State      func(worker int, s State, why string)
 	Step       func(w Work)
@@ -33,6 +33,7 @@ type Events struct {
 	Left       func(worker int, p stream.Partition)            // a partition went to another member
 	Holding    func(worker int, h Holding)                     // of each step that may hold records, after a committed checkpoint
 	Dead       func(c Coordinates)                             // a record went to the dead letters
+	Dropped    func(c Coordinates)                             // a record could not be processed, and has been a dead letter too often
 }
 
 // Work is what a step did with one batch. What is done again after a crash is told again.
@@ -61,8 +62,11 @@ type Holding struct {
 	Oldest time.Time // since when the input waits that waits longest, as far as its offset tells; zero if there is none
 }
 
-// Coordinates tell where a dead letter came from and why, for the log.
-type Coordinates struct{ Record, Step, Reason, Message string }
+// Coordinates tell where a dead letter came from and why, for the log, and how often it had been one before.
+type Coordinates struct {
+	Record, Step, Reason, Message string
+	Hops                          int
+}
 
 func (e Events) state(worker int, s State, why string) {
 	if e.State != nil {

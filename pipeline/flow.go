@@ -51,9 +51,9 @@ func sweep(b *stream.Batch, settle func(*stream.Record)) (settled [stream.Fates]
 	}
 	kept := 0
 	for i := range b.Records {
-		if fate := b.Records[i].Fate; fate != stream.Flowing {
-			settled[fate]++
-			settle(&b.Records[i])
+		if r := &b.Records[i]; r.Fate != stream.Flowing {
+			settle(r)
+			settled[r.Fate]++ // settle has the last word
 			continue
 		}
 		if kept != i {

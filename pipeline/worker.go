@@ -352,6 +352,9 @@ func (w *Worker) emit(r *stream.Record) {
 
 // settle takes note of a record that has left the flow before its end. A duplicate or a late one may have a sink of its own.
 func (w *Worker) settle(r *stream.Record) {
+	if r.Fate == stream.DeadLettered {
+		r.Fate = verdict(r)
+	}
 	aside := r.Sink != stream.NoSink && r.Cause == nil && (r.Fate == stream.Duplicate || r.Fate == stream.Late) && w.key(r)
 	w.account(r)
 	if r.Fate == stream.Replayed {
@@ -360,13 +363,8 @@ func (w *Worker) settle(r *stream.Record) {
 	if aside {
 		w.emit(r)
 	}
-	if r.Cause == nil || w.spec.DeadLetters == stream.NoSink {
-		return
-	}
-	d := w.deadLetter(r)
-	w.emit(&d)
-	if ev := w.spec.Events.Dead; ev != nil {
-		ev(Coordinates{Record: r.Origin.String(), Step: r.Cause.Step, Reason: string(r.Cause.Reason), Message: r.Cause.Message})
+	if r.Cause != nil && w.spec.DeadLetters != stream.NoSink {
+		w.bury(r)
 	}
 }
 

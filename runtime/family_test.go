@@ -43,6 +43,7 @@ func TestSeveralOutputsShareAFamily(t *testing.T) {
 func TestOutputsRememberWhatTheirInputWas(t *testing.T) {
 	g := startGuest(t, example(t, "explode-items/explode_items.wasm"), Transform, Events{})
 	b := batch("[1,2]", "[3]")
+	b.Records[0].Hops = 3
 	process(t, g, b)
 	again := &stream.Batch{Records: []stream.Record{b.Records[0]}}
 	again.Records[0].Value = []byte("[9]")
@@ -50,6 +51,11 @@ func TestOutputsRememberWhatTheirInputWas(t *testing.T) {
 	for i, want := range []string{"[1,2]", "[1,2]", "[3]"} {
 		if o := b.Records[i].Original; o == nil || string(o.Value) != want {
 			t.Errorf("output %d has the original %+v, want %s", i, o, want)
+		}
+	}
+	for i, want := range []uint8{3, 3, 0} {
+		if n := b.Records[i].Hops; n != want {
+			t.Errorf("output %d was a dead letter %d times, want %d, as its input", i, n, want)
 		}
 	}
 	if o := again.Records[0].Original; o == nil || string(o.Value) != "[1,2]" {

@@ -9,7 +9,7 @@ type Fate uint8
 const (
 	Flowing      Fate = iota // still on its way
 	Replayed                 // read again after a restart, and settled before it: counted nowhere
-	Filtered                 // a filter said no, a transform made nothing of it, no route matched, or on_error: drop
+	Filtered                 // a filter said no, a transform made nothing of it, no route matched, on_error: drop, or a dead letter too often
 	Duplicate                // dedup or reorder has seen it before
 	Late                     // its turn had passed when it came
 	DeadLettered             // it could not be processed

@@ -61,6 +61,7 @@ type Record struct {
 	Timestamp  int64      // milliseconds since the Unix epoch
 	Origin     Coordinate // the input record that this one descends from
 	Fate       Fate
+	Hops       uint8 // how often it has been a dead letter before it was read; kept from steps, which would lose or forge it
 	JSON       JSONState
 	Places     [Places]Place // while JSON is JSONLocated: of the fields that the pipeline looks up, in its own order
 	Sink       Sink          // where it is to be written; NoSink leaves it to the pipeline's only sink

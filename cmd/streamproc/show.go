@@ -139,7 +139,11 @@ func (s *show) record(r devstack.Seen) {
 	case n == samplesATopic+1:
 		s.line(s.style(faint, fmt.Sprintf("%-*s…", margin, name)))
 	case n <= samplesATopic && s.dead[r.Topic]:
-		why := fmt.Sprintf("%s at %s: %s: %s", r.Headers["sp-origin"], r.Headers["sp-step"], r.Headers["sp-reason"], r.Headers["sp-error"])
+		where := r.Headers["sp-step"]
+		if hops := r.Headers["sp-hops"]; hops > "1" { // it has been one before
+			where += ", hop " + hops
+		}
+		why := fmt.Sprintf("%s at %s: %s: %s", r.Headers["sp-origin"], where, r.Headers["sp-reason"], r.Headers["sp-error"])
 		s.fact(name, cut(why, deadLength))
 	case n <= samplesATopic:
 		s.line(s.style(faint, fmt.Sprintf("%-*s", margin, name)) + cut(string(r.Value), s.width-margin-1))
