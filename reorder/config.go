@@ -58,7 +58,9 @@ const (
 	defaultMaxFuture   = time.Hour
 	defaultForget      = 7 * 24 * time.Hour
 	keysLimit          = 200_000   // keys of a partition remembered in memory; more are looked up again
-	rebuildKeysLimit   = 5_000_000 // keys of a partition that a rebuild can hold, about 100 bytes each
+	namesLimit         = 64 << 20  // bytes of their names, likewise
+	rebuildKeysLimit   = 5_000_000 // keys of a partition that a rebuild can hold, about 100 bytes each beside their names
+	rebuildNamesLimit  = 1 << 30   // bytes of their names
 )
 
 // Store keeps the next sequence of every key. Calls block until ctx ends. An error of the call wraps

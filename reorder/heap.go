@@ -1,6 +1,9 @@
 package reorder
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // heap is a binary heap; less decides what is at the top.
 type heap[T any] struct {
@@ -29,19 +32,40 @@ func (h *heap[T]) pop() T {
 	v, last := h.items[0], len(h.items)-1
 	h.items[0], h.items[last] = h.items[last], zero
 	h.items = h.items[:last]
-	for i := 0; ; {
+	h.sink(0)
+	return v
+}
+
+// sink moves the item at i down to its place.
+func (h *heap[T]) sink(i int) {
+	for {
 		down := 2*i + 1
-		if down >= last {
-			return v
+		if down >= len(h.items) {
+			return
 		}
-		if right := down + 1; right < last && h.less(h.items[right], h.items[down]) {
+		if right := down + 1; right < len(h.items) && h.less(h.items[right], h.items[down]) {
 			down = right
 		}
 		if !h.less(h.items[down], h.items[i]) {
-			return v
+			return
 		}
 		h.items[i], h.items[down] = h.items[down], h.items[i]
 		i = down
+	}
+}
+
+// spare is how many items of a heap may be of no more use, beside as many as are.
+const spare = 1024
+
+// prune takes out what is of no more use, once that is more than what is: one item that stays at the top for long would
+// otherwise keep all that come and go meanwhile.
+func (h *heap[T]) prune(useful int, is func(T) bool) {
+	if len(h.items) <= 2*useful+spare {
+		return
+	}
+	h.items = slices.DeleteFunc(h.items, func(v T) bool { return !is(v) })
+	for i := len(h.items)/2 - 1; i >= 0; i-- {
+		h.sink(i)
 	}
 }
 
@@ -73,11 +97,12 @@ func (f *floor) hold(offset int64, now time.Time) {
 func (f *floor) release(offset int64) {
 	f.sum -= mix(offset)
 	w := f.inputs[offset]
-	if w.records--; w.records == 0 {
-		delete(f.inputs, offset)
+	if w.records--; w.records > 0 {
+		f.inputs[offset] = w
 		return
 	}
-	f.inputs[offset] = w
+	delete(f.inputs, offset)
+	f.offsets.prune(len(f.inputs), func(offset int64) bool { return f.inputs[offset].records > 0 })
 }
 
 // lowest returns how many inputs are held and the lowest of their offsets.

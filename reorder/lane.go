@@ -34,6 +34,7 @@ type lane struct {
 	clock     int64     // stream time: logTime, or beyond it while caught up
 	seen      time.Time // up to when the wall clock is in clock, or the last poll
 	keys      map[string]*keyState
+	names     int // bytes of the names of keys
 	dirty     []*keyState
 	deadlines heap[*held]
 	floor     floor
@@ -62,6 +63,7 @@ func (l *lane) state(name []byte) *keyState {
 	if k == nil {
 		k = &keyState{name: string(name), seen: math.MinInt64, wait: heap[*held]{less: func(a, b *held) bool { return a.order < b.order }}}
 		l.keys[k.name] = k
+		l.names += len(name)
 	}
 	return k
 }
@@ -165,6 +167,7 @@ func (l *lane) take(k *keyState) *held {
 	l.floor.release(h.record.Origin.Offset)
 	l.count--
 	l.bytes -= h.record.Size()
+	l.deadlines.prune(l.count, func(h *held) bool { return !h.gone })
 	return h
 }
 
@@ -179,14 +182,18 @@ func (l *lane) oldest() *held {
 	return nil
 }
 
+// over says that there are more keys than so many, or that their names take more bytes than so many.
+func (l *lane) over(keys, names int) bool { return len(l.keys) > keys || l.names > names }
+
 // trim forgets keys that the store knows as well, when there are many.
-func (l *lane) trim(limit int) {
-	if len(l.keys) <= limit {
+func (l *lane) trim() {
+	if !l.over(keysLimit, namesLimit) {
 		return
 	}
 	for name, k := range l.keys {
 		if !k.dirty && k.wait.len() == 0 {
 			delete(l.keys, name)
+			l.names -= len(name)
 		}
 	}
 }

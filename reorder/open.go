@@ -93,7 +93,7 @@ func (s *Sequence) restore(ctx context.Context, l *lane, token string, keys map[
 // waits must be what the commit says was held. It is not if the log below the floor no longer shows a key that was there,
 // or if a step before this one is not what it was: then only an operator can say how to go on.
 func (s *Sequence) derive(ctx context.Context, l *lane, a stream.Assignment) (map[string]*keyState, error) {
-	d := &derivation{floor: a.Commit.Floor, limit: rebuildKeysLimit}
+	d := &derivation{floor: a.Commit.Floor}
 	d.step = Sequence{Config: s.Config}
 	d.step.Events = Events{}
 	d.lane = newLane(l.key, math.MaxInt64, "", s.Now(), s.ForgetAfter)
@@ -118,7 +118,6 @@ type derivation struct {
 	step  Sequence
 	lane  *lane
 	floor int64
-	limit int
 }
 
 func (d *derivation) visit(b *stream.Batch) error {
@@ -132,8 +131,9 @@ func (d *derivation) visit(b *stream.Batch) error {
 			d.step.out.keep(i)
 			continue
 		}
-		if len(d.lane.keys) > d.limit {
-			return fmt.Errorf("there are more than %d keys: %w", d.limit, stream.ErrHalt)
+		if d.lane.over(rebuildKeysLimit, rebuildNamesLimit) {
+			return fmt.Errorf("there are %d keys of %d bytes, more than fit into memory (%d keys, %d bytes); on_state_loss: accept starts every key again: %w",
+				len(d.lane.keys), d.lane.names, rebuildKeysLimit, rebuildNamesLimit, stream.ErrHalt)
 		}
 		d.lane.enter(r.Origin.Offset)
 		d.lane.observe(r.Timestamp, now)
@@ -190,6 +190,6 @@ func (s *Sequence) Committed(nonce string, ps []stream.Partition) {
 			l.dirty[i] = nil
 		}
 		l.dirty = l.dirty[:0]
-		l.trim(keysLimit)
+		l.trim()
 	}
 }
