@@ -195,7 +195,7 @@ func TestOddJSONHasOneVerdict(t *testing.T) {
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	for name, c := range map[string]struct {
 		value string
-		id    string // "!" is the record's fault
+		id    string // "!" is the record's fault, "half" for a path only
 	}{
 		"10,000 levels":                 {`{"id":"a","x":` + deep(10_000) + `}`, "!"},
 		"10,000 levels before":          {`{"x":` + deep(10_000) + `,"id":"a"}`, "!"},
@@ -204,8 +204,15 @@ func TestOddJSONHasOneVerdict(t *testing.T) {
 		"a number of 1 M digits":        {`{"id":` + strings.Repeat("9", 1<<20) + `}`, strings.Repeat("9", 1<<20)},
 		"doubled key":                   {`{"id":"a","id":"b"}`, "a"},
 		"doubled key, escaped":          {`{"\u0069d":"b","id":"a"}`, ""},
-		"half a pair":                   {`{"id":"\ud800"}`, "\uFFFD"},
-		"the other half":                {`{"id":"\udc00x"}`, "\uFFFDx"},
+		"half a pair":                   {`{"id":"\ud800"}`, "half"},
+		"the other half":                {`{"id":"\udc00x"}`, "half"},
+		"halves the wrong way round":    {`{"id":"\udc00\ud800"}`, "half"},
+		"half before another escape":    {`{"id":"\ud800\u0041"}`, "half"},
+		"half before a pair":            {`{"id":"\ud800\ud83d\ude00"}`, "half"},
+		"half behind a pair":            {`{"id":"\ud83d\ude00\ude00"}`, "half"},
+		"a pair":                        {`{"id":"\ud83d\ude00"}`, "😀"},
+		"two pairs":                     {`{"id":"\n\ud83d\ude00\ud83d\ude01\\ud800"}`, "\n😀😁\\ud800"},
+		"the character that stands in":  {`{"id":"\ufffd"}`, "\uFFFD"},
 		"NUL, escaped":                  {`{"id":"\u0000"}`, "\x00"},
 		"NUL, as it is":                 {"{\"id\":\"\x00\"}", "!"},
 		"BOM":                           {"\uFEFF" + `{"id":"a"}`, "!"},
@@ -229,7 +236,7 @@ func TestOddJSONHasOneVerdict(t *testing.T) {
 			switch {
 			case err != nil && !errors.As(err, &fault):
 				t.Errorf("%s: %v is no fault of the record", name, err)
-			case (err != nil) != (c.id == "!"), err == nil && c.id != "" && string(got) != c.id, err == nil && c.id == "" && ok && c.value[0] == '"':
+			case (err != nil) != (c.id == "!" || c.id == "half"), err == nil && c.id != "" && string(got) != c.id, err == nil && c.id == "" && ok && c.value[0] == '"':
 				t.Errorf("%s: %.40q, %v, %v; want %.40q", name, got, ok, err, c.id)
 			}
 			if _, err := id.Int64(rec(c.value)); !errors.As(err, &fault) {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/streamproc/streamproc/fields"
 	"github.com/streamproc/streamproc/stream"
@@ -131,20 +133,14 @@ func (p Path) Bytes(r *stream.Record) (value []byte, ok bool, err error) {
 		return nil, false, err
 	}
 	if p.slot >= 0 && r.JSON == stream.JSONLocated {
-		value, ok = text(r.Value, r.Places[p.slot])
-		return value, ok, nil
+		at := r.Places[p.slot]
+		return p.text(r.Value[at.From:at.To:at.To])
 	}
 	res := gjson.GetBytes(r.Value, p.inner)
-	if !res.Exists() || res.Type == gjson.Null {
-		return nil, false, nil
+	if end := res.Index + len(res.Raw); res.Index > 0 {
+		return p.text(r.Value[res.Index:end:end]) // shares the record's bytes
 	}
-	if res.Type != gjson.String {
-		return r.Value[res.Index : res.Index+len(res.Raw)], true, nil
-	}
-	if res.Index > 0 && len(res.Str) == len(res.Raw)-2 { // no escapes: share the record's bytes
-		return r.Value[res.Index+1 : res.Index+len(res.Raw)-1], true, nil
-	}
-	return []byte(res.Str), true, nil
+	return p.text([]byte(res.Raw))
 }
 
 // Key is Bytes for a use that cannot do without a value.
@@ -195,23 +191,54 @@ func (p Path) Time(r *stream.Record) (int64, error) {
 	return t.UnixMilli(), nil
 }
 
-// text is what a field holds: the text of a string, the JSON of anything else. ok is false where it is missing, or null.
-func text(doc []byte, at stream.Place) (value []byte, ok bool) {
-	if at.Missing() {
-		return nil, false
+// text is what a field holds that is written so: the text of a string, the JSON of anything else. ok is false where it is
+// missing, or null.
+func (p Path) text(raw []byte) (value []byte, ok bool, err error) {
+	if len(raw) == 0 || raw[0] == 'n' {
+		return nil, false, nil
 	}
-	raw := doc[at.From:at.To:at.To]
-	switch raw[0] {
-	case 'n':
-		return nil, false
-	case '"':
-		inner := raw[1 : len(raw)-1 : len(raw)-1]
-		if bytes.IndexByte(inner, '\\') < 0 {
-			return inner, true // shares the record's bytes
+	if raw[0] != '"' {
+		return raw, true, nil
+	}
+	inner := raw[1 : len(raw)-1 : len(raw)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return inner, true, nil
+	}
+	if halved(inner) {
+		return nil, false, decodeErrorf("%s holds half of a surrogate pair, which is no text", p.src)
+	}
+	return []byte(gjson.ParseBytes(raw).Str), true, nil
+}
+
+// halved says that a string of JSON escapes half of a surrogate pair. Each of them would be read as the same character, and ids
+// that differ be taken for one.
+func halved(inner []byte) bool {
+	for i := 0; i < len(inner); i++ {
+		if inner[i] != '\\' {
+			continue
 		}
-		return []byte(gjson.ParseBytes(raw).Str), true
+		if i++; inner[i] != 'u' {
+			continue
+		}
+		switch r := escaped(inner[i+1:]); {
+		case !utf16.IsSurrogate(r):
+		case len(inner) < i+11 || inner[i+5] != '\\' || inner[i+6] != 'u' || utf16.DecodeRune(r, escaped(inner[i+7:])) == utf8.RuneError:
+			return true
+		default:
+			i += 6
+		}
+		i += 4
 	}
-	return raw, true
+	return false
+}
+
+// escaped is what the four digits of an escape mean.
+func escaped(digits []byte) rune {
+	n, err := strconv.ParseUint(string(digits[:4]), 16, 16)
+	if err != nil {
+		return utf8.RuneError // not in JSON that is valid
+	}
+	return rune(n)
 }
 
 // validate makes sure, once for each value, that it is JSON: gjson does not. The pass finds the fields of w, which may be nil.
