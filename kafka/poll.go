@@ -60,6 +60,10 @@ func (c *Client) Poll(ctx context.Context, b *stream.Batch) error {
 func (c *Client) take(b *stream.Batch, topic string, fp *kgo.FetchPartition) error {
 	p := stream.Partition{Topic: topic, ID: fp.Partition}
 	if err := fetchError(p, fp.Err); err != nil {
+		var answer *kerr.Error
+		if fp.HighWatermark > 0 && !errors.As(err, &answer) { // bytes came, and it is they that are wrong
+			return fmt.Errorf("%w: a batch cannot be read, nor what is behind it: if it stays so, mend the log from another replica, or move on by streamproc offsets --reset", err)
+		}
 		return err
 	}
 	if len(fp.Records) == 0 {
