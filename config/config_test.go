@@ -92,6 +92,8 @@ var mistakes = []struct {
 	{"topic: out,", "topic: { expr: 'key', allow: [a] },", "a topic chosen by an expression is not available in this version (name one topic, and route to a sink for each)", false},
 	{"commit_interval: 100ms", "journal: off", "it is not available in this version (leave it out)", false},
 	{"topic: out,", "topic: ..,", `".." is no name of a topic`, true},
+	{"topic: out,", "topic: ../out,", `"../out" is no name of a topic`, true},
+	{"topic: out,", "topic: " + strings.Repeat("o", 300) + ",", `is no name of a topic`, true},
 	{"session_timeout: 6s", "session_timeout: 6s, poll: {}, poll: {}", "the key is there twice, first in line 9", true},
 	{"admin: {", "admin: { hosts: [], hosts: [],", "the key is there twice", true},
 	{"[\"127.0.0.1:6379\"]", "[\"127.0.0.1\"]", `"127.0.0.1" is no address (write host:port)`, true},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +91,51 @@ func TestRecordWithoutIDIsADeadLetter(t *testing.T) {
 	}
 	if r := b.Records[0]; r.Fate != stream.DeadLettered || r.Cause.Reason != stream.ReasonDecode {
 		t.Errorf("the record is %v because of %+v", r.Fate, r.Cause)
+	}
+}
+
+// TestIDsAreToldApartByteForByte gives each id twice: a copy is that of its own id, whatever is in it.
+func TestIDsAreToldApartByteForByte(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	all := []string{"", "a", "A", "a ", " a", "a\x00", "\x00", "\x00\x00", "\r\n", "a\r\nDEL *", "{tag}", "{", "*", "a*", "\xff", "\xfe\xff", "\u00e9", "e\u0301", "\ufffd", "1", "01", "1.0", long, long + "x", long[1:] + "y"}
+	step := opened(t, memstate.New().Space("p", "d"), dedup.Stall, nil)
+	b := batchOf(stream.Partition{}, nil, 0, int64(2*len(all)))
+	for i := range 2 * len(all) {
+		b.Records = append(b.Records, stream.Record{Key: []byte(all[i%len(all)]), Timestamp: 5_000_000, Origin: stream.Coordinate{Offset: int64(i)}})
+	}
+	if err := step.Process(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range b.Records {
+		if want := map[bool]stream.Fate{true: stream.Flowing, false: stream.Duplicate}[i < len(all)]; r.Fate != want {
+			t.Errorf("record %d of id %.20q is %v, want %v", i, r.Key, r.Fate, want)
+		}
+	}
+}
+
+// TestOddTimestampsEndNoWindow has records between an id and its copy whose clocks are wrong: they are remembered themselves, and
+// nothing is forgotten for them.
+func TestOddTimestampsEndNoWindow(t *testing.T) {
+	now := time.UnixMilli(1_700_000_000_000)
+	for _, odd := range []int64{-1, 0, 253_402_300_799_999, math.MaxInt64, math.MinInt64, now.Add(-10 * time.Hour).UnixMilli()} {
+		mem := memstate.New()
+		step := opened(t, mem.Space("p", "d"), dedup.Stall, func() time.Time { return now })
+		var log []stream.Record
+		for _, r := range []struct {
+			id string
+			at int64
+		}{{"a", now.UnixMilli()}, {"odd", odd}, {"a", now.UnixMilli() + 1}, {"odd", now.UnixMilli()}, {"odd", odd}, {"a", odd}} {
+			log = append(log, stream.Record{Key: []byte(r.id), Timestamp: r.at, Origin: stream.Coordinate{Offset: int64(len(log))}})
+		}
+		b := batchOf(stream.Partition{}, log, 0, int64(len(log)))
+		if err := step.Process(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range b.Records {
+			if first := r.Fate == stream.Flowing; first != (i < 2) {
+				t.Errorf("with a timestamp of %d record %d, of id %s, is %v", odd, i, r.Key, r.Fate)
+			}
+		}
 	}
 }
 

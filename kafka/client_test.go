@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -270,6 +272,25 @@ func TestOutputsKeepTheTimestampOfTheirRecord(t *testing.T) {
 	}
 	if got[1].Before(begin) || got[1].After(time.Now()) {
 		t.Errorf("a timestamp of %v became %v, want the time of writing", far, got[1])
+	}
+}
+
+func TestATimestampThatNoBrokerWouldTakeIsThatOfTheWriting(t *testing.T) {
+	now := time.UnixMilli(1_700_000_000_000)
+	for ms, want := range map[int64]int64{0: 0, 1: 1, 1_000: 1_000, now.UnixMilli(): now.UnixMilli(), now.Add(aheadLimit).UnixMilli(): now.Add(aheadLimit).UnixMilli(),
+		-1: now.UnixMilli(), math.MinInt64: now.UnixMilli(), now.Add(aheadLimit).UnixMilli() + 1: now.UnixMilli(), 253_402_300_799_999: now.UnixMilli(), math.MaxInt64: now.UnixMilli()} {
+		if got := writeTime(ms, now).UnixMilli(); got != want {
+			t.Errorf("the timestamp %d is written as %d, want %d", ms, got, want)
+		}
+	}
+	r := newRig(t)
+	c := r.dial(t)
+	c.Write([]stream.Record{{Sink: 1, Value: []byte("a"), Timestamp: 0}, {Sink: 1, Value: []byte("b"), Timestamp: -1}, {Sink: 1, Value: []byte("c"), Timestamp: math.MaxInt64}})
+	if refused, err := c.Flush(t.Context()); err != nil || len(refused) != 0 {
+		t.Errorf("refused %+v, %v", refused, err)
+	}
+	if got := r.visible(t); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("written was %q", got)
 	}
 }
 

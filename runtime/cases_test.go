@@ -3,6 +3,7 @@ package runtime
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/streamproc/streamproc/internal/hostile"
+	"github.com/streamproc/streamproc/runtime/abi"
 	"github.com/streamproc/streamproc/runtime/meter"
 	"github.com/streamproc/streamproc/stream"
 )
@@ -275,6 +277,27 @@ func TestATrapTellsNoLongNames(t *testing.T) {
 			if grown := after.TotalAlloc - before.TotalAlloc; grown > 50<<20 {
 				t.Errorf("a name of %d bytes: %d MiB were allocated for one record", size, grown>>20)
 			}
+		}
+	}
+}
+
+// TestDataReachesNoOutputButThoseOfTheStep asks for outputs by names that a record may hold.
+func TestDataReachesNoOutputButThoseOfTheStep(t *testing.T) {
+	c := Call{guest: &Guest{current: current{plugin: &Plugin{outputs: []Output{{Name: "side", Sink: 7}}}}}}
+	for _, name := range []string{"", "side ", "Side", "side\x00", "../side", "../", "..", "__consumer_offsets", "out", strings.Repeat("s", 300), "*", "7"} {
+		if sink, ok := c.Output(name); ok {
+			t.Errorf("%.20q is output %d", name, sink)
+		}
+	}
+	if sink, ok := c.Output("side"); !ok || sink != 7 {
+		t.Errorf("side is output %d, %v", sink, ok)
+	}
+	g, b := c.guest, batch("x")
+	g.todo, g.results, g.verdicts = []int{0}, []result{{verdict: abi.Replaced}}, []abi.Verdict{abi.Replaced}
+	for _, n := range []int{2, 7, 255, 65535} {
+		p := abi.Produced{InheritKey: true, InheritValue: true, InheritHdrs: true, Timestamp: abi.InheritTime, Output: n}
+		if err := g.readOutput(b, 0, 0, nil, nil, &p); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("names output %d of 1", n)) {
+			t.Errorf("output %d of one: %v", n, err)
 		}
 	}
 }
