@@ -81,7 +81,7 @@ func (g *Guest) run(ctx context.Context, b *stream.Batch, lo, hi int) error {
 	if g.kv.err != nil {
 		return g.unanswered(ctx)
 	}
-	wasFresh := g.fresh
+	wasFresh := g.fresh && !(g.instance.lacks && f.reason == stream.ReasonLimit)
 	if err := g.renew(ctx, f); err != nil {
 		return err
 	}

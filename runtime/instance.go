@@ -21,6 +21,9 @@ type instance struct {
 	budget               budget
 	mask                 uint32      // columns that the guest wants
 	fields               *fields.Set // of values that it wants; nil: none
+
+	began uint32 // bytes of its memory when it had started
+	lacks bool   // it was reset, and has no use of what its memory had grown
 }
 
 func joinErrors(errs ...error) error { return errors.Join(errs...) }
@@ -60,7 +63,7 @@ func (g *Guest) start(ctx context.Context) error {
 	if err != nil {
 		return joinErrors(fmt.Errorf("starting plugin %s: %w", g.plugin.name, err), g.instance.module.Close(ctx))
 	}
-	g.fresh = true
+	g.fresh, g.instance.began = true, m.Memory().Size()
 	g.tellFuel() // of the start, which is no measure of what a record costs
 	g.noteMemory(m.Memory())
 	return nil

@@ -131,7 +131,7 @@ func (g *Guest) reset(ctx context.Context) bool {
 	if !r.Reset(g.context(ctx)) {
 		return false
 	}
-	g.fresh = true
+	g.fresh, g.instance.lacks = true, g.instance.module.Memory().Size() > g.instance.began
 	return true
 }
 

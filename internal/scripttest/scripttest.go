@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamproc/streamproc/internal/guesttest"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/stream"
 )
@@ -107,6 +108,21 @@ func (r *Rig) Start(text string, mode runtime.Mode, settings ...Setting) (*runti
 		r.Cleanup(func() { _ = g.Close(context.Background()) })
 	}
 	return g, err
+}
+
+// Filled has a script keep its record n, which may be of any memory, and fill its memory at 0, under a limit of so many bytes: a full memory
+// costs its record alone, however often, and leaves the next all that they may have.
+func (r *Rig) Filled(text string, memory int64) {
+	r.Helper()
+	g := r.Guest(text, func(_ runtime.Dialect, s *runtime.Source) { s.Limits.MemoryBytes = memory })
+	for n := range 4 {
+		got := strings.Split(guesttest.Outcome(r.TB, g, guesttest.Batch("1", "0", "1", "0", "0", "1")), "\n")
+		for i, want := range []string{"1", "!limit", "1", "!limit", "!limit", "1"} {
+			if !strings.HasPrefix(got[i], want) {
+				r.Errorf("with a limit of %d bytes, in batch %d record %d comes to %q, want %q", memory, n, i, got[i], want)
+			}
+		}
+	}
 }
 
 // Guest is a script as a transform, which has to start.

@@ -357,3 +357,10 @@ func TestOddJSONCostsItsRecord(t *testing.T) {
 		}
 	}
 }
+
+// TestAFullMemoryLeavesTheNextAllOfTheirs has records that take most of what the engine has.
+func TestAFullMemoryLeavesTheNextAllOfTheirs(t *testing.T) {
+	for memory, most := range map[int64]int{4 << 20: 13, 6 << 20: 20, 8 << 20: 33, 16 << 20: 110, 32 << 20: 250} {
+		newRig(t).Filled(fmt.Sprintf(`export function map(v) { const all = []; for (let i = 0; v === 0 || i < %d; i++) all.push(new Uint8Array(100_000)); return v }`, most), memory)
+	}
+}

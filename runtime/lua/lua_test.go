@@ -360,3 +360,32 @@ func TestAScriptMayWantFields(t *testing.T) {
 		t.Errorf("fields of bytes: %v", err)
 	}
 }
+
+// TestAFullMemoryLeavesTheNextAllOfTheirs has records that take most of what the engine has.
+func TestAFullMemoryLeavesTheNextAllOfTheirs(t *testing.T) {
+	for memory, most := range map[int64]int{1 << 20: 1, 2 << 20: 5, 4 << 20: 20} {
+		newRig(t).Filled(fmt.Sprintf(`local long = string.rep("x", 10000) function map(v) local all, i = {}, 0 while v == 0 or i < %d do i = i + 1 all[i] = string.rep(long, 10) .. i end return v end`, most), memory)
+	}
+}
+
+// TestARecordIsGuiltyOnlyWithAllOfTheMemory has one take what there is, after others that never end: the engine was reset, and what its
+// memory had grown was lost to it.
+func TestARecordIsGuiltyOnlyWithAllOfTheMemory(t *testing.T) {
+	text := `local long = string.rep("x", 10000)
+function map(v) local all = {} for i = 1, v do all[i] = string.rep(long, 3) .. i end while v < 60 do end return v end`
+	memory := func(_ runtime.Dialect, s *runtime.Source) { s.Limits.MemoryBytes = 4 << 20 }
+	r := newRig(t)
+	most := 0
+	for n := 60; most == 0; n++ { // what there is room for in a fresh one
+		if got := guesttest.Outcome(t, r.Guest(text, memory), guesttest.Batch(fmt.Sprint(n))); strings.HasPrefix(got, "!limit") {
+			most = n - 1
+		}
+	}
+	g := r.Guest(text, memory)
+	for _, few := range []string{"0", "10", "15", "20", "25", "30", "40"} {
+		got := strings.Split(guesttest.Outcome(t, g, guesttest.Batch(few, fmt.Sprint(most), fmt.Sprint(most+1))), "\n")
+		if !strings.HasPrefix(got[0], "!fuel") || got[1] != fmt.Sprint(most) || !strings.HasPrefix(got[2], "!limit") {
+			t.Errorf("with %s before them, %d and one more come to %q", few, most, got)
+		}
+	}
+}

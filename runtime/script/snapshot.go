@@ -9,9 +9,9 @@ type Snapshot struct {
 	pointer uint64 // of the engine's stack
 }
 
-// grownBytes is how much memory may grow before a new instance takes the place of a reset: what was grown is lost to the
-// engine's allocator by a reset.
-const grownBytes = 4 << 20
+// What memory has grown is lost to the engine's allocator by a reset. A new instance takes its place when that is more than grownBytes,
+// or than one part of grownParts of what it may grow.
+const grownBytes, grownParts = 4 << 20, 8
 
 // Take copies the memory of an engine, which exports the pointer of its stack.
 func (s *Snapshot) Take(m api.Module) {
@@ -27,7 +27,8 @@ func (s *Snapshot) Take(m api.Module) {
 // GoBack writes the memory back, and returns false if a new instance is better.
 func (s *Snapshot) GoBack(m api.Module) bool {
 	memory := m.Memory()
-	if memory.Size() > s.size+grownBytes {
+	most, _ := memory.Definition().Max()
+	if grown := int64(memory.Size() - s.size); grown > min(grownBytes, (int64(most)<<16-int64(s.size))/grownParts) {
 		return false
 	}
 	view, ok := memory.Read(0, memory.Size())
