@@ -231,3 +231,29 @@ func TestAPluginThatDoesNotStartIsRefusedByAReload(t *testing.T) {
 		}
 	}
 }
+
+// TestAPluginThatLeaksIsStartedAnewAndTold has records each of which takes memory for good, until that would have been full some times.
+func TestAPluginThatLeaksIsStartedAnewAndTold(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "leaks.wasm")
+	if err := os.WriteFile(file, hostile.Leaks(1, false), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := newPlace(t, strings.NewReplacer("LIMITS", "memory: 4MiB", "FILE", file, "transform:", "filter:").Replace(measuring), inAndOut(1))
+	const batches = 10
+	for n := range batches {
+		p.feed("in", "\x14") // 20 of 64 pages
+		p.until("guarded", func(s Status) bool { return s.Ledger.Out == int64(n+1) })
+	}
+	body := p.scrape()
+	for _, want := range []string{
+		`streamproc_plugin_recycled_total{pipeline="guarded",plugin="measure",step="measure"} 3`,
+		`streamproc_plugin_traps_total{pipeline="guarded",plugin="measure",reason="trap",step="measure"} 0`,
+	} {
+		if !strings.Contains(body, want+"\n") {
+			t.Errorf("%s is not among\n%s", want, body)
+		}
+	}
+	if n := p.log.lines(regexp.MustCompile(`grew to near its limit.* step=measure plugin=measure memory=3997696 limit=4194304 records=3\n`)); n != 3 {
+		t.Errorf("it is told %d times", n)
+	}
+}

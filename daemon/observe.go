@@ -145,6 +145,11 @@ func (o *observer) guest(step string, p *runtime.Plugin) (events runtime.Events,
 		Broken: func(pause time.Duration, last *stream.Cause) {
 			o.log.Warn("plugin is held to be broken and pauses", "step", step, "plugin", p.Name(), "pause", pause, "reason", string(last.Reason), "error", last.Message)
 		},
+		Recycled: func(bytes, limit int64, records int) {
+			m.Recycled(1)
+			o.log.Warn("a plugin's memory grew to near its limit, and it is started anew: does it free what it allocates?",
+				"step", step, "plugin", p.Name(), "memory", bytes, "limit", limit, "records", records)
+		},
 		Memory: func(bytes uint32) {
 			m.Memory(int64(bytes) - memory)
 			memory = int64(bytes)

@@ -75,6 +75,7 @@ var sections = []section{
 		{"plugin_memory_bytes", gauge, aPlugin, "Linear memory of these instances.", nil},
 		{"plugin_fuel_total", counter, aPlugin, "Fuel that calls have spent; a unit is about a simple instruction. Divided by step_records_in_total it is the fuel per record.", nil},
 		{"plugin_counts_total", counter, []string{"pipeline", "step", "plugin", "metric"}, "What plugins count themselves, by the names in `metrics` of the plugin. Records that are read again, or handed over again, are counted again.", nil},
+		{"plugin_recycled_total", counter, aPlugin, "Times that an instance was started anew between two batches because its memory had grown to seven eighths of its limit: it costs no record. Does the plugin free what it allocates?", nil},
 		{"look_back_held_bytes", gauge, aStep, "What the records take that are kept for `look_back`, in all workers. At `look_back_memory`, for each worker, the oldest are let go.", nil},
 		{"look_back_again_total", counter, aStep, "Records that were given to a plugin with `look_back` again, after a trap or a reload.", nil},
 		{"look_back_lacking_total", counter, aStep, "Times that the memory of a plugin with `look_back` was made again without records that it ought to have, for want of `look_back_memory` or because too many had cost it: its answers may differ.", nil},

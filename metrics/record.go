@@ -159,6 +159,7 @@ func (p *Pipeline) Plugin(step, plugin, sha256 string) *Plugin {
 	g.Instances(0)
 	g.Memory(0)
 	g.Fuel(0)
+	g.Recycled(0)
 	return g
 }
 
@@ -190,6 +191,11 @@ func (g *Plugin) Count(name string, delta int64) {
 // Trap tells that a call has cost an instance.
 func (g *Plugin) Trap(reason string) {
 	g.r.count("plugin_traps_total", 1, append(g.labels[:len(g.labels):len(g.labels)], reason)...)
+}
+
+// Recycled tells of instances that were started anew before their memory was full.
+func (g *Plugin) Recycled(instances int) {
+	g.r.count("plugin_recycled_total", float64(instances), g.labels...)
 }
 
 // LookBack is where the steps of one name that look back report.

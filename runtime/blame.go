@@ -172,13 +172,17 @@ func (g *Guest) replace(ctx context.Context, f *fault) error {
 	return nil
 }
 
-// anew replaces the instance by a fresh one, or resets it. The old one goes first, so that there is the memory of one at a time.
-// If a fresh one does not start there is none: the next batch tries again, for what is closed must not be called, since its
-// memory is gone.
+// anew replaces the instance by a fresh one, or resets it.
 func (g *Guest) anew(ctx context.Context) error {
 	if g.reset(ctx) {
 		return nil
 	}
+	return g.restart(ctx)
+}
+
+// restart replaces the instance by a fresh one. The old one goes first, so that there is the memory of one at a time. If a fresh one
+// does not start there is none: the next batch tries again, for what is closed must not be called, since its memory is gone.
+func (g *Guest) restart(ctx context.Context) error {
 	old := &g.instance
 	if g.session != nil && !old.module.IsClosed() {
 		_ = g.session.Close(ctx) // it may have failed already; this lets go of what it holds

@@ -103,10 +103,8 @@ func (g *Guest) Process(ctx context.Context, b *stream.Batch) error {
 	if err := g.plugin.Ready(); err != nil {
 		return err
 	}
-	if g.instance.module.IsClosed() { // a fresh one did not start
-		if err := g.anew(ctx); err != nil {
-			return err
-		}
+	if err := g.stand(ctx); err != nil {
+		return err
 	}
 	g.gather(b)
 	if err := g.prefetch(ctx, b); err != nil {
@@ -123,9 +121,21 @@ func (g *Guest) Process(ctx context.Context, b *stream.Batch) error {
 		lo = hi
 	}
 	g.judgePlugin()
+	g.noteGrowth()
 	g.settle(b)
 	clear(g.outs)
 	clear(g.results)
+	return nil
+}
+
+// stand sees to an instance that can take a batch.
+func (g *Guest) stand(ctx context.Context) error {
+	switch {
+	case g.instance.module.IsClosed(): // a fresh one did not start
+		return g.anew(ctx)
+	case g.instance.full:
+		return g.recycle(ctx)
+	}
 	return nil
 }
 

@@ -22,8 +22,11 @@ type instance struct {
 	mask                 uint32      // columns that the guest wants
 	fields               *fields.Set // of values that it wants; nil: none
 
-	began uint32 // bytes of its memory when it had started
-	lacks bool   // it was reset, and has no use of what its memory had grown
+	began   uint32 // bytes of its memory when it had started
+	settled uint32 // and after its first batch; 0 before that
+	records int    // that it was given
+	full    bool   // it has grown to near its limit, and another is to take its place
+	lacks   bool   // it was reset, and has no use of what its memory had grown
 }
 
 func joinErrors(errs ...error) error { return errors.Join(errs...) }

@@ -63,7 +63,8 @@ type Plugin struct {
 	lookups Lookups
 	seed    uint64
 
-	prefetch func(*stream.Record) ([]byte, bool)
+	looksBack bool // its memory is a function of the log
+	prefetch  func(*stream.Record) ([]byte, bool)
 
 	userConfig json.RawMessage
 	topicNames []string
@@ -85,7 +86,7 @@ func (rt *Runtime) Load(ctx context.Context, s Source) (*Plugin, error) {
 	digest := sha256.Sum256(s.Bytes)
 	p := &Plugin{rt: rt, log: cmp.Or(s.Logger, rt.log), name: s.Name, digest: hex.EncodeToString(digest[:]), limits: limits, outputs: s.Outputs, metrics: s.Metrics,
 		userConfig: s.Config, topicNames: s.Topics, breaker: breaker{limit: limits.Traps},
-		lookups: s.Lookups, prefetch: s.Prefetch, seed: s.Seed}
+		lookups: s.Lookups, prefetch: s.Prefetch, looksBack: s.LookBack > 0, seed: s.Seed}
 	if d, ok := s.Dialect.(interface{ Digest() string }); ok {
 		p.digest = d.Digest() // what the user wrote is more telling than the engine that runs it
 	}

@@ -131,7 +131,9 @@ func (g *Guest) reset(ctx context.Context) bool {
 	if !r.Reset(g.context(ctx)) {
 		return false
 	}
-	g.fresh, g.instance.lacks = true, g.instance.module.Memory().Size() > g.instance.began
+	i := &g.instance
+	i.settled, i.records, i.full, i.lacks = 0, 0, false, i.module.Memory().Size() > i.began
+	g.fresh = true
 	return true
 }
 

@@ -274,6 +274,24 @@ func StartsOnce() []byte {
 	})
 }
 
+// Leaks is a filter with so many pages of memory at its start, which takes for each record as many as its first byte says, never gives
+// them back, and traps where there are no more. It counts each record as metric 0, and its end as metric 1. Where it says so, it starts once only.
+func Leaks(pages int64, once bool) []byte {
+	var m Module
+	count := m.Import("sp1", "metric_add", "iI:")
+	clock := m.Import(wasi, "clock_time_get", "iIi:i")
+	one := func(metric int64) []byte { return Code(Const(metric), I64Const, S(1), Call, U(uint64(count))) }
+	m.Memory(pages, -1)
+	m.Export("sp_abi_v1", m.Func(":", 0, nil))
+	m.Export("sp_alloc", m.Func("i:i", 0, Const(1024)))
+	if once {
+		m.Export("sp_init", m.Func("ii:i", 0, Code(Const(0), I64Const, 0, Const(64), Call, U(uint64(clock)), Drop, Const(64), I32Load, 2, 0, Const(1_000), I32Ne)))
+	}
+	m.Export("sp_close", m.Func(":", 0, one(1)))
+	m.Export("sp_filter", m.Func("ii:i", 0, Code(one(0), Get(0), Load8U, 0, 0, MemoryGrow, 0, Const(-1), I32Eq, If, Empty, Unreachable, End, Const(1))))
+	return m.Bytes()
+}
+
 // Measure is a transform that takes one thing to its limit, by the first byte of the record, and lets the others pass: m answers
 // with as many bytes as there were pages of memory, o with 5,000 bytes, d goes deeper than a million calls, f never ends, l logs
 // 30 lines, t traps. A function that nobody calls has so many nested blocks.

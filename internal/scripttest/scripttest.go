@@ -91,6 +91,11 @@ func Config(c string) Setting {
 // Start starts a script as a plugin of a step.
 func (r *Rig) Start(text string, mode runtime.Mode, settings ...Setting) (*runtime.Guest, error) {
 	r.Helper()
+	return r.start(text, mode, runtime.Events{Trap: func(stream.Reason) { r.Traps++ }}, settings...)
+}
+
+func (r *Rig) start(text string, mode runtime.Mode, events runtime.Events, settings ...Setting) (*runtime.Guest, error) {
+	r.Helper()
 	script, err := r.Read(r.Write(r.File, text))
 	if err != nil {
 		return nil, err
@@ -103,11 +108,20 @@ func (r *Rig) Start(text string, mode runtime.Mode, settings ...Setting) (*runti
 	if err != nil {
 		return nil, err
 	}
-	g, err := p.NewGuest(r.Context(), mode, "step", runtime.Events{Trap: func(stream.Reason) { r.Traps++ }})
+	g, err := p.NewGuest(r.Context(), mode, "step", events)
 	if err == nil {
 		r.Cleanup(func() { _ = g.Close(context.Background()) })
 	}
 	return g, err
+}
+
+// Recycled has a script leak some memory for each record, until it would have been full some times: see guesttest.Recycled.
+func (r *Rig) Recycled(text string, settings ...Setting) {
+	r.Helper()
+	guesttest.Recycled(r.TB, func(e runtime.Events) (*runtime.Guest, error) {
+		return r.start(text, runtime.Transform, e, settings...)
+	},
+		func() *stream.Batch { return guesttest.Batch("1", "2", "3", "4", "5", "6", "7", "8", "9", "10") })
 }
 
 // Filled has a script keep its record n, which may be of any memory, and fill its memory at 0, under a limit of so many bytes: a full memory

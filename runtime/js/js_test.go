@@ -358,6 +358,13 @@ func TestOddJSONCostsItsRecord(t *testing.T) {
 	}
 }
 
+func TestAScriptThatLeaksIsRecycled(t *testing.T) {
+	for _, memory := range []int64{16 << 20, 32 << 20} { // less what is not the script's
+		newRig(t).Recycled(`const all = []; export function map(v) { all.push(new Uint8Array(1 << 16)); return v + 1 }`,
+			func(_ runtime.Dialect, s *runtime.Source) { s.Limits.MemoryBytes = memory })
+	}
+}
+
 // TestAFullMemoryLeavesTheNextAllOfTheirs has records that take most of what the engine has.
 func TestAFullMemoryLeavesTheNextAllOfTheirs(t *testing.T) {
 	for memory, most := range map[int64]int{4 << 20: 13, 6 << 20: 20, 8 << 20: 33, 16 << 20: 110, 32 << 20: 250} {

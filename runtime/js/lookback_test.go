@@ -112,3 +112,60 @@ func TestWhatAMemoryLacksIsSaid(t *testing.T) {
 		t.Errorf("the log is %q", said)
 	}
 }
+
+// TestALargeMemoryThatLooksBackIsKept has a script hold most of its memory for what it looks back on. Recycled, it would be given that
+// again, and be as large again, for each batch; and what has made it so large would be taken for what cost it its memory.
+func TestALargeMemoryThatLooksBackIsKept(t *testing.T) {
+	const text = `const held = []; export function map(v) { held.push(new Uint8Array(500_000).fill(v)); if (held.length > 20) held.shift(); return held.map(a => a[0]); }`
+	const offsets, records = 19, 200
+	r := newRig(t)
+	guest := &counting{Guest: r.Guest(text, func(_ runtime.Dialect, s *runtime.Source) { s.LookBack, s.Limits.MemoryBytes = offsets, 16<<20 })}
+	step := &pipeline.LookBack{Rememberer: guest, Offsets: offsets}
+	for n := range records {
+		b := guesttest.Batch(strconv.Itoa(n))
+		b.Records[0].Origin.Offset = int64(n)
+		if err := step.Process(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		for i := max(0, n-offsets); i <= n; i++ {
+			want = append(want, strconv.Itoa(i))
+		}
+		if got := string(b.Records[0].Value); got != "["+strings.Join(want, ",")+"]" {
+			t.Errorf("record %d comes to %s, want %v", n, got, want)
+		}
+	}
+	if guest.given != records || guest.Lives() != 2 || r.Log.Len() > 0 { // the second life is the one that the log is read into
+		t.Errorf("of %d records %d were given, in %d lives: %s", records, guest.given, guest.Lives(), r.Log.String())
+	}
+}
+
+// TestALeakThatLooksBackIsAFunctionOfTheLog has a script's memory fill up, some times over: what it looks back on is made again.
+func TestALeakThatLooksBackIsAFunctionOfTheLog(t *testing.T) {
+	const text = `const all = [], held = []; export function map(v) { all.push(new Uint8Array(100_000)); held.push(v); if (held.length > 8) held.shift(); return held; }`
+	const offsets, records, each = 7, 700, 7
+	r := newRig(t)
+	step := &pipeline.LookBack{Rememberer: r.Guest(text, func(_ runtime.Dialect, s *runtime.Source) { s.LookBack, s.Limits.MemoryBytes = offsets, 16<<20 }), Offsets: offsets}
+	for lo := 0; lo < records; lo += each {
+		b := guesttest.Batch()
+		for n := range each {
+			b.Records = append(b.Records, guesttest.Batch(strconv.Itoa(lo+n)).Records...)
+			b.Records[n].Origin.Offset = int64(lo + n)
+		}
+		if err := step.Process(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		for n := range each {
+			var want []string
+			for i := max(0, lo+n-offsets); i <= lo+n; i++ {
+				want = append(want, strconv.Itoa(i))
+			}
+			if got := string(b.Records[n].Value); got != "["+strings.Join(want, ",")+"]" {
+				t.Errorf("record %d comes to %s, want %v; %+v", lo+n, got, want, b.Records[n].Cause)
+			}
+		}
+	}
+	if r.Traps < 3 || r.Log.Len() > 0 {
+		t.Errorf("%d calls have trapped: %s", r.Traps, r.Log.String())
+	}
+}

@@ -63,13 +63,12 @@ func (s *session) Start(ctx context.Context) error {
 
 func (s *session) start(ctx context.Context) error {
 	e := s.engine
-	memory := s.host.MemoryBytes()
 	for _, c := range []struct {
 		name string
 		args []uint64
 	}{
 		{"_initialize", nil}, {"qjs_init", nil}, {"qjs_set_max_stack_size", []uint64{stackBytes}},
-		{"qjs_set_memory_limit", []uint64{uint64(max(memory-marginBytes, memory/2))}}, {"qjs_set_interrupt_handler", []uint64{1}},
+		{"qjs_set_memory_limit", []uint64{uint64(s.RoofBytes())}}, {"qjs_set_interrupt_handler", []uint64{1}},
 	} {
 		if _, err := e.call(ctx, c.name, c.args...); err != nil {
 			return fmt.Errorf("starting the engine: %w", err)
@@ -81,6 +80,12 @@ func (s *session) start(ctx context.Context) error {
 	}
 	e.scratch = uint32(scratch)
 	return s.load(ctx)
+}
+
+// RoofBytes implements runtime.Roofed: what the engine allocates for the script.
+func (s *session) RoofBytes() int64 {
+	memory := s.host.MemoryBytes()
+	return max(memory-marginBytes, memory/2)
 }
 
 // load runs the harness and the script, and tells the script its configuration.

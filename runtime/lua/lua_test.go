@@ -361,6 +361,10 @@ func TestAScriptMayWantFields(t *testing.T) {
 	}
 }
 
+func TestAScriptThatLeaksIsRecycled(t *testing.T) {
+	newRig(t).Recycled(`local all = {} function map(v) all[#all + 1] = string.rep("x", 65536) .. v return v + 1 end`)
+}
+
 // TestAFullMemoryLeavesTheNextAllOfTheirs has records that take most of what the engine has.
 func TestAFullMemoryLeavesTheNextAllOfTheirs(t *testing.T) {
 	for memory, most := range map[int64]int{1 << 20: 1, 2 << 20: 5, 4 << 20: 20} {

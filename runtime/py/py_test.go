@@ -364,3 +364,7 @@ func TestAScriptIsReadFromItsFolderAlone(t *testing.T) {
 		t.Errorf("a file of another language: %v", err)
 	}
 }
+
+func TestAScriptThatLeaksIsRecycled(t *testing.T) {
+	newRig(t).Recycled("all = []\ndef map(v):\n    all.append(bytearray(65536))\n    return v + 1\n")
+}

@@ -148,3 +148,57 @@ func BenchmarkLines(b *testing.B) {
 		})
 	}
 }
+
+// leaking is a command that loses so many pages of memory in each batch.
+type leaking struct {
+	*session
+	pages *uint32
+}
+
+func (l leaking) Process(ctx context.Context, c *runtime.Call) error {
+	err := l.session.Process(ctx, c)
+	l.host.Module.Memory().Grow(*l.pages)
+	return err
+}
+
+type leakingDialect struct {
+	Dialect
+	pages *uint32
+}
+
+func (d leakingDialect) Open(h *runtime.Host) (runtime.Session, error) {
+	s, err := d.Dialect.Open(h)
+	if err != nil {
+		return nil, err
+	}
+	return leaking{s.(*session), d.pages}, nil
+}
+
+func TestACommandThatLeaksIsRecycled(t *testing.T) {
+	wasm, err := os.ReadFile(guests + "lines.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := uint32(1)
+	begin := guesttest.Leaking{Dialect: leakingDialect{pages: &pages}}.Start(t, runtime.Source{Name: "lines", Bytes: wasm}, runtime.Transform)
+	guesttest.Recycled(t, begin, func() *stream.Batch { return guesttest.Batch("a", "drop", "b") })
+}
+
+// TestACommandThatRunsOnceForEachBatchIsNotRecycled: it has a new instance for each already, whatever that takes.
+func TestACommandThatRunsOnceForEachBatchIsNotRecycled(t *testing.T) {
+	wasm, err := os.ReadFile(guests + "lines.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pages uint32
+	begin := guesttest.Leaking{Dialect: leakingDialect{Dialect{PerBatch: true}, &pages}}.Start(t, runtime.Source{Name: "lines", Bytes: wasm, Limits: runtime.Limits{MemoryBytes: 64 << 16}}, runtime.Transform)
+	g, err := begin(runtime.Events{Recycled: func(int64, int64, int) { t.Error("it was recycled") }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close(context.Background())
+	for range 10 {
+		guesttest.Check(t, guesttest.Outcome(t, g, guesttest.Batch("a")), "A")
+		pages = 60
+	}
+}

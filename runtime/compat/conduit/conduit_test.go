@@ -249,3 +249,12 @@ func FuzzReadResponse(f *testing.F) {
 
 // BenchmarkIdentity is a processor in C that copies each record, 1,000 records of 200 bytes a batch.
 func BenchmarkIdentity(b *testing.B) { guesttest.Time(b, guest(b, "told", runtime.Transform)) }
+
+func TestAProcessorThatLeaksIsRecycled(t *testing.T) {
+	wasm, err := os.ReadFile(guests + "told.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := guesttest.Leaking{Dialect: Dialect{}}.Start(t, runtime.Source{Name: "processor", Bytes: wasm, Config: json.RawMessage(`{"letter":"a"}`), Limits: Dialect{}.Defaults()}, runtime.Transform)
+	guesttest.Recycled(t, start, func() *stream.Batch { return batchOf("a", "drop", "b") })
+}

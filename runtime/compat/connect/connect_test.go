@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamproc/streamproc/internal/guesttest"
 	"github.com/streamproc/streamproc/internal/hostile"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/stream"
@@ -219,5 +220,16 @@ func TestHeadersWithoutEndCostTheirRecord(t *testing.T) {
 	}
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 50<<20 {
 		t.Errorf("%d MiB were allocated for one record", grown>>20)
+	}
+}
+
+func TestAModuleThatLeaksIsRecycled(t *testing.T) {
+	for _, module := range []string{"allocate", "malloc"} {
+		wasm, err := os.ReadFile(guests + module + ".wasm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := guesttest.Leaking{Dialect: Dialect{}}.Start(t, runtime.Source{Name: "p", Bytes: wasm}, runtime.Transform)
+		guesttest.Recycled(t, start, func() *stream.Batch { return batchOf("a", "b") })
 	}
 }

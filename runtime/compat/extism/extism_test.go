@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamproc/streamproc/internal/guesttest"
 	"github.com/streamproc/streamproc/runtime"
 	"github.com/streamproc/streamproc/stream"
 )
@@ -228,4 +229,13 @@ func BenchmarkIdentity(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
+}
+
+func TestAPluginThatLeaksIsRecycled(t *testing.T) {
+	wasm, err := os.ReadFile(guests + "rust.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := guesttest.Leaking{Dialect: Dialect{}}.Start(t, runtime.Source{Name: "p", Bytes: wasm, Config: json.RawMessage(`{"function":"map"}`)}, runtime.Transform)
+	guesttest.Recycled(t, start, func() *stream.Batch { return guesttest.Batch("a", "b") })
 }

@@ -177,3 +177,34 @@ func BenchmarkFilter(b *testing.B) {
 	}
 	guesttest.Time(b, g)
 }
+
+func TestAModuleThatLeaksIsRecycled(t *testing.T) {
+	guesttest.Recycled(t, leaking(t, "map"), func() *stream.Batch { return batchOf("a", "b", "c") })
+}
+
+// TestAnAggregateGoesOnInARecycledInstance: what it has come to is the host's to keep.
+func TestAnAggregateGoesOnInARecycledInstance(t *testing.T) {
+	recycled := 0
+	g, err := leaking(t, "aggregate")(runtime.Events{Recycled: func(int64, int64, int) { recycled++ }, Trap: func(r stream.Reason) { t.Errorf("a call has trapped: %s", r) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close(context.Background())
+	for want := "a"; recycled < 2; want += "a" {
+		b := batchOf("a")
+		b.Records[0].Origin.Offset += int64(len(want))
+		check(t, g, b, "k0="+want)
+		if len(want) > 10_000 {
+			t.Fatalf("it was recycled %d times", recycled)
+		}
+	}
+}
+
+func leaking(t *testing.T, module string) func(runtime.Events) (*runtime.Guest, error) {
+	t.Helper()
+	wasm, err := os.ReadFile(guests + module + ".wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return guesttest.Leaking{Dialect: Dialect{}}.Start(t, runtime.Source{Name: module, Bytes: wasm}, runtime.Transform)
+}

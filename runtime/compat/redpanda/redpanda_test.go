@@ -193,3 +193,12 @@ func BenchmarkIdentity(b *testing.B) {
 	g := guest(b, "rust", runtime.Source{})
 	guesttest.Time(b, g)
 }
+
+func TestAModuleThatLeaksIsRecycled(t *testing.T) {
+	wasm, err := os.ReadFile(guests + "rust.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := guesttest.Leaking{Dialect: Dialect{}}.Start(t, runtime.Source{Name: "transform", Bytes: wasm, Topics: []string{"in"}}, runtime.Transform)
+	guesttest.Recycled(t, start, func() *stream.Batch { return batchOf("a", "b", "c") })
+}
