@@ -63,6 +63,19 @@ func functionIn(line string) string {
 	return name
 }
 
+// told is an error of a guest as it may be shown: in it are names and texts of the guest's own.
+type told struct{ error }
+
+func (t told) Error() string {
+	text := t.error.Error()
+	if strings.Contains(text, "\nwasm stack trace:") {
+		return firstLines(t.error)
+	}
+	return escape([]byte(text), startErrorBytes)
+}
+
+func (t told) Unwrap() error { return t.error }
+
 // place is the end of such a text, which names the function.
 func place(text string) string {
 	if i := strings.Index(text, inFunction); i >= 0 {

@@ -72,6 +72,16 @@ func TestATrapNamesItsFunction(t *testing.T) {
 	}
 }
 
+// TestATrapAtTheStartIsToldInOneLine has one in each phase, in a function whose name would steer a terminal.
+func TestATrapAtTheStartIsToldInOneLine(t *testing.T) {
+	for _, a := range hostile.Stumbles() {
+		_, err := load(t, Source{Name: "p", Bytes: a.Module}).NewGuest(t.Context(), Transform, "s", Events{})
+		if err == nil || !strings.HasPrefix(err.Error(), "starting plugin p: ") || !strings.Contains(err.Error(), a.Want) || strings.ContainsAny(err.Error(), "\x1b\u202e\n") {
+			t.Errorf("in %s: error is %q", a.Name, err)
+		}
+	}
+}
+
 // TestMarkersSayWhatAPluginIs has none, an old one, a new one, several, and one twice.
 func TestMarkersSayWhatAPluginIs(t *testing.T) {
 	for _, c := range []struct {

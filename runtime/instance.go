@@ -64,7 +64,7 @@ func (g *Guest) start(ctx context.Context) error {
 	err = g.greet(ctx, m)
 	g.endLines()
 	if err != nil {
-		return joinErrors(fmt.Errorf("starting plugin %s: %w", g.plugin.name, err), g.instance.module.Close(ctx))
+		return joinErrors(fmt.Errorf("starting plugin %s: %w", g.plugin.name, told{err}), g.instance.module.Close(ctx))
 	}
 	g.fresh, g.instance.began = true, m.Memory().Size()
 	g.tellFuel() // of the start, which is no measure of what a record costs

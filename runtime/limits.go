@@ -50,6 +50,7 @@ const (
 	logLineBytes       = 4 << 10
 	logCallBytes       = 64 << 10
 	reasonBytes        = 1 << 10 // text of sp1.error for one record
+	startErrorBytes    = 4 << 10
 	// batchOutputBytes is what the outputs of a batch may take, with outputPerInput for each byte of its inputs: all of them are in
 	// memory until they are written. Beyond it the record that became most fails.
 	batchOutputBytes = 256 << 20

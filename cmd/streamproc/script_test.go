@@ -66,7 +66,8 @@ func TestSessions(t *testing.T) {
 
 // writeHostile writes modules that the verbs have to survive.
 func writeHostile(dir string) error {
-	for name, wasm := range map[string][]byte{"steers": hostile.Steers(), "large": hostile.Measure(2_500), "endless": hostile.Starts()[0].Module} {
+	for name, wasm := range map[string][]byte{"steers": hostile.Steers(), "large": hostile.Measure(2_500), "endless": hostile.Starts()[0].Module,
+		"stumbles": hostile.Stumbles()[0].Module} {
 		if err := os.WriteFile(filepath.Join(dir, name+".wasm"), wasm, 0o600); err != nil {
 			return err
 		}

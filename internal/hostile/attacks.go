@@ -262,6 +262,33 @@ func Starts() []Attack {
 	}
 }
 
+// Steering is a name that would colour a terminal, turn the direction of its text, and begin another line.
+const Steering = "\x1b[31mred\u202e\n"
+
+// Stumbles are plugins that trap in one phase of their start, in a function whose name is Steering.
+func Stumbles() (list []Attack) {
+	for _, phase := range []struct{ name, kind string }{{"the start function", ":"}, {"_initialize", ":"}, {"sp_alloc", "i:i"}, {"sp_init", "ii:i"}, {"sp_needs", ":i"}, {"sp_fields", ":I"}} {
+		var m Module
+		trap := m.Func(phase.kind, 0, Code(Unreachable))
+		m.Memory(1, -1)
+		m.Export("sp_abi_v1", m.Func(":", 0, nil))
+		if phase.name == "the start function" {
+			m.Start(trap)
+		} else {
+			m.Export(phase.name, trap)
+		}
+		if phase.name != "sp_alloc" {
+			m.Export("sp_alloc", m.Func("i:i", 0, Const(1024)))
+		}
+		if phase.name != "sp_init" {
+			m.Export("sp_init", m.Func("ii:i", 0, Const(0)))
+		}
+		m.Export("sp_process", m.Func("ii:I", 0, Code(I64Const, 0)))
+		list = append(list, Attack{phase.name, Named(m.Bytes(), trap, Steering), "", "unreachable in �[31mred�"})
+	}
+	return list
+}
+
 // StartsOnce is a plugin that starts while it has seen no record, traps at those that begin with x, and refuses to start anew.
 // Each of its other functions writes to its memory.
 func StartsOnce() []byte {
@@ -327,7 +354,7 @@ func Measure(nested int) []byte {
 // Steers is a plugin with the name of an export that would colour a terminal, and turn the direction of its text.
 func Steers() []byte {
 	return plugin(1, func(m *Module) []byte {
-		m.Export("\x1b[31mred\u202e", m.Func(":", 0, nil))
+		m.Export(Steering, m.Func(":", 0, nil))
 		return Const(1)
 	})
 }

@@ -371,3 +371,10 @@ func TestAFullMemoryLeavesTheNextAllOfTheirs(t *testing.T) {
 		newRig(t).Filled(fmt.Sprintf(`export function map(v) { const all = []; for (let i = 0; v === 0 || i < %d; i++) all.push(new Uint8Array(100_000)); return v }`, most), memory)
 	}
 }
+
+func TestWhatAScriptThrowsAtItsStartIsOnePrintableLine(t *testing.T) {
+	_, err := newRig(t).Start(`throw new Error("\x1b[31mred\u202e\nnext")`, runtime.Transform)
+	if err == nil || !strings.Contains(err.Error(), `Error: �[31mred�`) || strings.ContainsAny(err.Error(), "\x1b\u202e\n") {
+		t.Errorf("the error is %q", err)
+	}
+}
