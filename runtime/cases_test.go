@@ -14,12 +14,17 @@ import (
 	"github.com/streamproc/streamproc/runtime/abi"
 	"github.com/streamproc/streamproc/runtime/meter"
 	"github.com/streamproc/streamproc/stream"
+	"github.com/tetratelabs/wazero/api"
 )
 
-// TestWhatIsAcceptedCompiles gives the compiler each module of the lists that is let pass.
+// TestWhatIsAcceptedCompiles gives the compiler each module of the lists that is let pass, and as many of each thing as there may be.
 func TestWhatIsAcceptedCompiles(t *testing.T) {
 	rt := newRuntime(t, Options{})
-	for _, c := range hostile.Structure() {
+	cases := hostile.Structure()
+	for _, s := range hostile.Sizes() {
+		cases = append(cases, hostile.Case{Name: s.Name, Module: s.Module(s.Most)})
+	}
+	for _, c := range cases {
 		if c.Want != "" {
 			continue
 		}
@@ -82,6 +87,54 @@ func TestATrapAtTheStartIsToldInOneLine(t *testing.T) {
 	}
 }
 
+func TestWhatCrossesTheBorderIsCheckedByName(t *testing.T) {
+	rt := newRuntime(t, Options{})
+	for _, c := range hostile.Borders() {
+		_, err := rt.Load(t.Context(), Source{Name: "p", Bytes: c.Module})
+		if c.Want == "" && err != nil || c.Want != "" && (err == nil || !strings.Contains(err.Error(), c.Want) || strings.ContainsAny(err.Error(), "\x1b\u202e\n")) {
+			t.Errorf("%s: error is %v, want one with %q", c.Name, err, c.Want)
+		}
+	}
+}
+
+// TestAnImportOfAnotherTypeIsToldWithBoth has one parameter too many for each function of the host.
+func TestAnImportOfAnotherTypeIsToldWithBoth(t *testing.T) {
+	rt := newRuntime(t, Options{})
+	letters := func(types []api.ValueType) (s string) {
+		for _, v := range types {
+			s += map[api.ValueType]string{api.ValueTypeI32: "i", api.ValueTypeI64: "I"}[v]
+		}
+		return s
+	}
+	for _, f := range hostFunctions {
+		var m hostile.Module
+		m.Import(f.module, f.name, letters(f.sig.params)+"I:"+letters(f.sig.results))
+		_, err := rt.Load(t.Context(), Source{Name: "p", Bytes: m.Bytes()})
+		other := signature{append(f.sig.params[:len(f.sig.params):len(f.sig.params)], api.ValueTypeI64), f.sig.results}
+		if want := fmt.Sprintf("the import %s.%s is %s, it must be %s", f.module, f.name, other, f.sig); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want one with %q", err, want)
+		}
+	}
+}
+
+// TestAnOutputBatchHasAsManyOutputsAsItSays has one, which says that it is none, one, two, 10,000, and as many as can be said.
+func TestAnOutputBatchHasAsManyOutputsAsItSays(t *testing.T) {
+	for outputs, want := range map[int64]string{0: "filtered", 1: "x", 2: "!contract", 10_000: "!contract", 1<<32 - 1: "!contract"} {
+		b := batch("x")
+		var before, after runtime.MemStats
+		g := startGuest(t, load(t, Source{Name: "p", Bytes: hostile.Claims(outputs)}), Transform, Events{})
+		runtime.ReadMemStats(&before)
+		process(t, g, b)
+		runtime.ReadMemStats(&after)
+		if got := fates(b); got != want {
+			t.Errorf("%d outputs come to %s, %+v", outputs, got, b.Records[0].Cause)
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 10<<20 {
+			t.Errorf("%d outputs: %d bytes were allocated", outputs, grown)
+		}
+	}
+}
+
 // TestMarkersSayWhatAPluginIs has none, an old one, a new one, several, and one twice.
 func TestMarkersSayWhatAPluginIs(t *testing.T) {
 	for _, c := range []struct {
@@ -118,6 +171,8 @@ func TestAnAnswerThatLiesFailsItsRecord(t *testing.T) {
 		"where memory was taken before": {1024, 3, at(3<<16, 64), "contract", ""},
 		"negative":                      {1024, 0, -7, "error", "the plugin gave no reason"},
 		"nothing, at an odd arena":      {1025, 0, 0, "", ""},
+		"nothing, at the first byte":    {1, 0, 0, "", ""},
+		"nothing, at 2^32-1":            {-1, 0, 0, "contract", "beyond the memory"},
 		"nothing, at the end of memory": {1<<16 - 1, 0, 0, "contract", "beyond the memory"},
 	} {
 		b := batch("a", "b")

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,31 @@ func TestACompileBombIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestACountOfDataThatLiesIsRefused: how many data segments there are is said twice, and the engine compares.
+func TestACountOfDataThatLiesIsRefused(t *testing.T) {
+	rt := newRuntime(t, Options{})
+	for _, n := range []uint64{1, 1 << 28, 1 << 31, 1<<32 - 1} {
+		var m hostile.Module
+		m.Memory(1, -1)
+		for name, kind := range map[string]string{"sp_abi_v1": ":", "sp_alloc": "i:i", "sp_filter": "ii:i"} {
+			m.Export(name, m.Func(kind, 0, hostile.Code(hostile.Unreachable)))
+		}
+		sound := m.Bytes()
+		at := len(sound) - len(hostile.Section(10, hostile.Code(3, hostile.Repeat(3, hostile.Code(5, 1, 0, hostile.I32, hostile.Unreachable, hostile.End)))))
+		lie := hostile.Code(sound[:at:at], hostile.Section(12, hostile.U(n)), sound[at:])
+		if _, err := rt.Load(t.Context(), Source{Name: "p", Bytes: sound}); err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := rt.Load(t.Context(), Source{Name: "p", Bytes: lie})
+		runtime.ReadMemStats(&after)
+		if grown := after.TotalAlloc - before.TotalAlloc; err == nil || !strings.Contains(err.Error(), "data count section") || grown > 10<<20 {
+			t.Errorf("of %d: error is %v, and %d bytes were allocated", n, err, grown)
+		}
+	}
+}
+
 func TestACacheThatOthersCanReachIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	open := filepath.Join(dir, "open")
@@ -138,6 +164,17 @@ func TestACacheThatOthersCanReachIsRefused(t *testing.T) {
 	}
 	link := filepath.Join(dir, "link")
 	if err := os.Symlink(private, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []os.FileMode{0o701, 0o702, 0o704, 0o710, 0o720, 0o740, 0o777, 0o1777} {
+		if err := os.Chmod(private, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(t.Context(), Options{CacheDir: private}); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("with mode %04o: error is %v", mode, err)
+		}
+	}
+	if err := os.Chmod(private, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for dir, want := range map[string]string{open: "its mode is 0770", link: "no folder"} {

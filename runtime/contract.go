@@ -154,12 +154,13 @@ func checkImport(m meter.Import, known []hostFunction) error {
 	return nil
 }
 
-// nearest names the host function whose name is the fewest edits away.
+// nearest names the host function whose name is the fewest edits away, of several the first.
 func nearest(module, name string, known []hostFunction) string {
 	best, distance := "", -1
 	for _, f := range known {
-		if d := edits(module+"."+name, f.module+"."+f.name); distance < 0 || d < distance {
-			best, distance = f.module+"."+f.name, d
+		full := f.module + "." + f.name
+		if d := edits(module+"."+name, full); distance < 0 || d < distance || d == distance && full < best {
+			best, distance = full, d
 		}
 	}
 	return best

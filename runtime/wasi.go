@@ -69,8 +69,9 @@ func deniedFunctions() []hostFunction {
 // wasi wraps a function that returns an error number in stack[0] after its own bookkeeping.
 func wasi(name, s string, f func(*Guest, api.Module, []uint64) uint64) hostFunction {
 	return hostFunction{wasiModule, name, sig(s), func(g *Guest, m api.Module, stack []uint64) {
-		if g.wasiCalls++; g.wasiCalls > wasiCallsFloor+hostCallsPerRecord*g.calling {
-			panic(&stop{stream.ReasonLimit, fmt.Sprintf("more than %d WASI calls in one call", wasiCallsFloor)})
+		most := wasiCallsFloor + hostCallsPerRecord*g.calling
+		if g.wasiCalls++; g.wasiCalls > most {
+			panic(&stop{stream.ReasonLimit, fmt.Sprintf("more than %d WASI calls in one call", most)})
 		}
 		g.enter()
 		stack[0] = f(g, m, stack)

@@ -1,5 +1,7 @@
 package hostile
 
+import "slices"
+
 // Attack is a plugin that keeps every record but those that begin with x: these it turns against its host.
 type Attack struct {
 	Name   string
@@ -11,9 +13,14 @@ type Attack struct {
 // plugin begins a module that speaks sp1, with what Import and Table add in prepare. attack is code of type () -> i32,
 // the answer of sp_filter for a record that begins with x.
 func plugin(pages int64, prepare func(*Module) (attack []byte)) []byte {
+	return pluginUpTo(pages, -1, prepare)
+}
+
+// pluginUpTo has a memory that says how far it may grow.
+func pluginUpTo(pages, most int64, prepare func(*Module) (attack []byte)) []byte {
 	var m Module
 	attack := prepare(&m)
-	m.Memory(pages, -1)
+	m.Memory(pages, most)
 	m.Export("sp_abi_v1", m.Func(":", 0, nil))
 	m.Export("sp_alloc", m.Func("i:i", 0, Const(1024)))
 	m.Export("sp_filter", m.Func("ii:i", 4, Code(
@@ -30,7 +37,7 @@ const wasi = "wasi_snapshot_preview1"
 
 // Attacks are plugins that never end, take too much, trap, or call the host with what it did not expect.
 func Attacks() []Attack {
-	return append(append(append(endless(), greedy()...), traps()...), calls()...)
+	return slices.Concat(endless(), greedy(), traps(), calls(), surroundings())
 }
 
 func endless() []Attack {
@@ -124,6 +131,8 @@ func greedy() []Attack {
 		{"memory page by page", plugin(1, code(Loop, Empty, Const(1), MemoryGrow, 0, Const(-1), I32Ne, BrIf, 0, End, Const(1))), "", ""},
 		{"memory.grow of 60,000 pages", plugin(1, code(Const(60_000), MemoryGrow, 0, Const(-1), I32Eq)), "", ""},
 		{"memory.grow of 2^32-1 pages", plugin(1, code(Const(-1), MemoryGrow, 0, Const(-1), I32Eq)), "", ""},
+		{"memory that says 4 GiB, to the limit and a page beyond", pluginUpTo(1, 65_536, code(Const(512), MemoryGrow, 0, Const(-1), I32Eq,
+			Const(511), MemoryGrow, 0, Drop, Const(1), MemoryGrow, 0, Const(-1), I32Eq, I32And, MemorySize, 0, Const(512), I32Eq, I32And)), "", ""},
 		{"table.grow within its maximum", plugin(1, func(m *Module) []byte {
 			m.Table(1, 100_000)
 			return Code(0xd0, FuncRef, Const(99_999), 0xfc, 15, 0, Drop, Const(1))
@@ -158,79 +167,15 @@ func traps() []Attack {
 	}
 }
 
-// calls are attacks by way of host functions.
-func calls() []Attack {
-	host := func(module, name, kind string, args ...int64) func(*Module) []byte {
-		return func(m *Module) []byte {
-			f := m.Import(module, name, kind)
-			var c []byte
-			for _, a := range args {
-				c = append(c, Const(a)...)
-			}
-			return Code(c, Call, U(uint64(f)), Const(1))
-		}
-	}
-	again := func(times int64, module, name, kind string, args []byte) func(*Module) []byte {
-		return func(m *Module) []byte {
-			f := m.Import(module, name, kind)
-			c := Code(args, Call, U(uint64(f)))
-			if kind[len(kind)-1] != ':' {
-				c = append(c, Drop)
-			}
-			return Code(Const(times), LocalSet, 2, Loop, Empty, c, Get(2), Const(1), I32Sub, LocalTee, 2, BrIf, 0, End, Const(1))
-		}
-	}
-	// errno calls a WASI function and passes if it answers with what is expected.
-	errno := func(name, kind string, want int64, args ...any) func(*Module) []byte {
-		return func(m *Module) []byte {
-			f := m.Import(wasi, name, kind)
-			return Code(Code(args...), Call, U(uint64(f)), Const(want), I32Eq)
-		}
-	}
-	// One write of 1,000 buffers, each of which is all of the memory. After it comes no loop, where fuel would be missed.
-	all := func(m *Module) []byte {
-		f := m.Import(wasi, "fd_write", "iiii:i")
-		return Code(Const(0), LocalSet, 2, Loop, Empty, Get(2), Const(16<<20), I32Store, 2, 4, Get(2), Const(8), I32Add, LocalTee, 2,
-			Const(8_000), I32LtU, BrIf, 0, End, Const(1), Const(0), Const(1_000), Const(16_384), Call, U(uint64(f)), Drop, Const(1))
-	}
-	// 16 MiB full of one character, written again and again.
-	full := func(c int64) func(*Module) []byte {
-		return func(m *Module) []byte {
-			f := m.Import(wasi, "fd_write", "iiii:i")
-			return Code(Const(64), Const(c), Const(16<<20), 0xfc, 11, 0, Const(0), Const(64), I32Store, 2, 0, Const(0), Const(16<<20), I32Store, 2, 4,
-				Loop, Empty, Const(2), Const(0), Const(1), Const(16), Call, U(uint64(f)), Drop, Br, 0, End, Const(1))
-		}
-	}
-	const fuel = "limit fuel of 10000000 units"
-	return []Attack{
-		{"empty lines without end", plugin(257, full('\n')), "fuel", fuel},
-		{"one line without end", plugin(257, full('a')), "fuel", fuel},
-		{"polls without end", plugin(2, again(-1, wasi, "poll_oneoff", "iiii:i", Code(Const(0), Const(65_536), Const(1_024), Const(128_000)))), "fuel", fuel},
-		{"write of 16 GB", plugin(257, all), "fuel", fuel},
-		{"log of a range beyond memory", plugin(1, host("sp1", "log", "iii:", 1, -1, -1)), "", ""},
-		{"error of a range that wraps", plugin(1, host("sp1", "error", "iii:", -1, 65_000, -1)), "", ""},
-		{"error for a record that is none", plugin(1, host("sp1", "error", "iii:", 1_000_000, 0, 1)), "", ""},
-		{"log of nothing", plugin(1, host("sp1", "log", "iii:", 1, 0, 0)), "", ""},
-		{"metric that is none", plugin(1, func(m *Module) []byte {
-			f := m.Import("sp1", "metric_add", "iI:")
-			return Code(Const(-1), I64Const, S(5), Call, U(uint64(f)), Const(1))
-		}), "", ""},
-		{"1 M host calls", plugin(1, again(1_000_000, "sp1", "log", "iii:", Code(Const(1), Const(0), Const(0)))), "limit", "more than 256 host calls per record"},
-		{"1 M questions for the time", plugin(1, again(1_000_000, "sp1", "now_ms", ":I", nil)), "limit", "more than 256 host calls per record"},
-		{"1 GB of log", plugin(257, again(100, "sp1", "log", "iii:", Code(Const(1), Const(0), Const(10<<20)))), "", ""},
-		{"16 MiB of random bytes", plugin(257, again(10_000, wasi, "random_get", "ii:i", Code(Const(0), Const(16<<20)))), "limit", "more than 1048576 random bytes"},
-		{"exit in the middle", plugin(1, host(wasi, "proc_exit", "i:", 0)), "trap", "the plugin called proc_exit"},
-		{"abort", plugin(1, host("env", "abort", "iiii:", -1, -1, 1, 1)), "trap", "abort"},
-		{"write to file 3", plugin(1, errno("fd_write", "iiii:i", 8, Const(3), Const(0), Const(1), Const(16))), "", ""},
-		{"write of 2^32-1 buffers", plugin(1, errno("fd_write", "iiii:i", 21, Const(1), Const(0), Const(-1), Const(16))), "", ""},
-		{"read from a file", plugin(1, errno("fd_pread", "iiiIi:i", 8, Const(3), Const(0), Const(1), I64Const, 0, Const(16))), "", ""},
-		{"open of a path", plugin(1, errno("path_open", "iiiiiIIii:i", 63, Const(3), Const(0), Const(0), Const(4), Const(0), I64Const, 0, I64Const, 0, Const(0), Const(64))), "", ""},
-		{"socket", plugin(1, errno("sock_accept", "iii:i", 52, Const(3), Const(0), Const(16))), "", ""},
-		{"environment", plugin(1, errno("environ_sizes_get", "ii:i", 0, Const(16), Const(20))), "", ""},
-		{"sleep of 5 s", plugin(1, errno("poll_oneoff", "iiii:i", 0, Const(16), Const(1), I32Store, 2, 0, Const(24), I64Const, S(5_000_000_000), I64Store, 3, 0,
-			Const(0), Const(100), Const(1), Const(200))), "", ""},
-		{"poll of 2^32-1 subscriptions", plugin(1, errno("poll_oneoff", "iiii:i", 21, Const(0), Const(0), Const(-1), Const(0))), "", ""},
-	}
+// Deep is a filter in which so many calls lie within a first one as the first byte of its record says.
+func Deep() []byte {
+	var m Module
+	m.Func("i:", 0, Code(Get(0), If, Empty, Get(0), Const(1), I32Sub, Call, U(0), End))
+	m.Memory(1, -1)
+	m.Export("sp_abi_v1", m.Func(":", 0, nil))
+	m.Export("sp_alloc", m.Func("i:i", 0, Const(1024)))
+	m.Export("sp_filter", m.Func("ii:i", 0, Code(Get(0), Load8U, 0, 0, Call, U(0), Const(1))))
+	return m.Bytes()
 }
 
 // Starts are plugins whose start never ends, or goes too deep.
@@ -394,6 +339,14 @@ func Names() []byte {
 			code = append(code, Code(u32(80+16*i, 1<<20), u32(84+16*i, 3<<20), u32(92+16*i, -1))...)
 		}
 		return code
+	})
+}
+
+// Claims is a transform that answers a batch of one record that begins with x with an output batch of one output, which is the record, that
+// says it has so many.
+func Claims(outputs int64) []byte {
+	return produces(80, func(u32 func(at, v int64) []byte) []byte {
+		return Code(u32(8, outputs), u32(32, 1<<31), u32(40, 1<<31), u32(48, 1<<31))
 	})
 }
 

@@ -1,6 +1,9 @@
 package hostile
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Case is a module, and what is to become of it.
 type Case struct {
@@ -175,4 +178,170 @@ func reserved(name string) []byte {
 	var m Module
 	m.Export(name, m.Func(":", 0, nil))
 	return m.Bytes()
+}
+
+// Borders are plugins that keep to sp1 but for what they import, or export.
+func Borders() []Case {
+	const kindTable, kindMemory, kindGlobal = 1, 2, 3
+	imported := func(kind int, is ...any) []byte {
+		return plugin(1, func(m *Module) []byte {
+			m.imports = append(m.imports, Code(text("env"), text("it"), kind, Code(is...)))
+			return Const(1)
+		})
+	}
+	function := func(module, name, kind string) []byte {
+		return plugin(1, func(m *Module) []byte {
+			m.Import(module, name, kind)
+			return Const(1)
+		})
+	}
+	// exported has sp1's exports but these, and others in their place: a name, a kind and a number each.
+	exported := func(without string, others ...any) []byte {
+		var m Module
+		m.memories = [][]byte{bounds(1, -1)}
+		m.Table(1, -1)
+		m.Global()
+		types := map[string]string{"sp_abi_v1": ":", "sp_alloc": "i:i", "sp_filter": "ii:i"}
+		for _, name := range []string{"sp_abi_v1", "sp_alloc", "sp_filter"} {
+			f := m.Func(types[name], 0, map[string][]byte{"sp_alloc": Const(1024), "sp_filter": Const(1)}[name])
+			if name != without {
+				m.Export(name, f)
+			}
+		}
+		if without != "memory" {
+			m.exports = append(m.exports, Code(text("memory"), kindMemory, 0))
+		}
+		for i := 0; i < len(others); i += 2 {
+			m.exports = append(m.exports, Code(text(others[i].(string)), others[i+1].(int), 0))
+		}
+		return m.Bytes()
+	}
+	const memory = `it must export exactly one memory, as "memory"`
+	return []Case{
+		{"nothing wrong", exported(""), ""},
+		{"a table and a global exported", exported("", "table", kindTable, "global", kindGlobal), ""},
+		{"a memory imported", Code([]byte(Header), Section(2, Code(1, text("env"), text("it"), kindMemory, 0, 1))), `it imports the memory "env"."it"; only functions can be imported`},
+		{"a table imported", imported(kindTable, FuncRef, 0, 1), `it imports the table "env"."it"; only functions can be imported`},
+		{"a global imported", imported(kindGlobal, I32, 0), `it imports the global "env"."it"; only functions can be imported`},
+		{"a function of nobody's", function("env", "it", ":"), `the import "env"."it" is unknown; the nearest is `},
+		{"names that steer", function(Steering, Steering, ":"), `the import "\x1b[31mred\u202e\n"."\x1b[31mred\u202e\n" is unknown`},
+		{"a socket opened", function(wasi, "sock_open", "iii:i"), `"sock_open" is unknown; the nearest is wasi_snapshot_preview1.sock_send`},
+		{"a socket connected", function(wasi, "sock_connect", "iii:i"), `"sock_connect" is unknown; the nearest is wasi_snapshot_preview1.sock_accept`},
+		{"a socket of a component", function("wasi:sockets/tcp@0.2.0", "[method]tcp-socket.start-connect", "iii:i"), `"wasi:sockets/tcp@0.2.0"."[method]tcp-socket.start-connect" is unknown`},
+		{"no memory", exported("memory"), memory},
+		{"a memory by another name", exported("memory", "mem", kindMemory), memory},
+		{"a memory by two names", exported("", "mem", kindMemory), memory},
+		{"a memory twice", exported("", "memory", kindMemory), memory},
+		{"a function as the memory", exported("memory", "memory", 0), memory},
+		{"no marker", exported("sp_abi_v1"), "the export sp_abi_v1 is missing"},
+		{"a global as the marker", exported("sp_abi_v1", "sp_abi_v1", kindGlobal), "the export sp_abi_v1 is missing"},
+		{"no allocator", exported("sp_alloc"), "the export sp_alloc is missing"},
+		{"a table as the allocator", exported("sp_alloc", "sp_alloc", kindTable), "the export sp_alloc is missing"},
+		{"nothing to call", exported("sp_filter"), "it exports 0 of sp_process, sp_filter and sp_map"},
+		{"a memory to call", exported("sp_filter", "sp_filter", kindMemory), memory},
+		{"a global to call", exported("sp_filter", "sp_filter", kindGlobal), "it exports 0 of sp_process, sp_filter and sp_map"},
+		{"what is called twice", exported("", "sp_filter", 0), `duplicates name "sp_filter"`},
+		{"a function of another type to call", exported("sp_filter", "sp_filter", 0), "the export sp_filter is () -> (), it must be (i32 i32) -> (i32)"},
+		{"another type to make room", exported("sp_alloc", "sp_alloc", 0), "the export sp_alloc is () -> (), it must be (i32) -> (i32)"},
+	}
+}
+
+// Size is a kind of module that has so many of one thing, and how many there may be.
+type Size struct {
+	Name   string
+	Most   int
+	Module func(n int) []byte
+}
+
+// Sizes are of each thing that a module may have only so many of. Each module is sound.
+func Sizes() []Size {
+	module := func(sections ...[]byte) []byte {
+		out := []byte(Header)
+		for _, s := range sections {
+			out = append(out, s...)
+		}
+		return out
+	}
+	nothing := Section(1, Code(1, 0x60, 0, 0)) // the type of a function without parameters and results
+	vector := func(n int, item []byte) []byte { return Code(U(uint64(n)), Repeat(n, item)) }
+	one, body := Section(3, Code(1, 0)), Section(10, Code(1, 2, 0, End))
+	named := func(n int, item func(i int) []byte) []byte {
+		out := U(uint64(n))
+		for i := range n {
+			out = append(out, item(i)...)
+		}
+		return out
+	}
+	return []Size{
+		{"bytes", 16 << 20, func(n int) []byte {
+			rest := n - len(Header) - 1 - 4 // the section's length takes four bytes, from 2 MiB on
+			return module(Section(0, Code(text("x"), make([]byte, rest-2))))
+		}},
+		{"types", 10_000, func(n int) []byte { return module(Section(1, vector(n, Code(0x60, 0, 0)))) }},
+		{"imports", 64, func(n int) []byte { return module(nothing, Section(2, vector(n, Code(text("m"), text("f"), 0, 0)))) }},
+		{"functions", 100_000, func(n int) []byte {
+			return module(nothing, Section(3, vector(n, Code(0))), Section(10, vector(n, Code(2, 0, End))))
+		}},
+		{"table entries", 100_000, func(n int) []byte { return module(Section(4, Code(1, FuncRef, bounds(int64(n), -1)))) }},
+		{"pages of memory at the start", 512, func(n int) []byte { return module(Section(5, Code(1, bounds(int64(n), -1)))) }},
+		{"globals", 10_000, func(n int) []byte { return module(Section(6, vector(n, Code(I32, 0, Const(0), End)))) }},
+		{"exports", 1_000, func(n int) []byte {
+			return module(nothing, one, Section(7, named(n, func(i int) []byte { return Code(text(string(rune('A'+i/64))+string(rune('A'+i%64))), 0, 0) })), body)
+		}},
+		{"elements", 1_000_000, func(n int) []byte { return module(nothing, one, Section(9, Code(1, 1, 0, vector(n, Code(0)))), body) }},
+		{"data segments", 200_000, func(n int) []byte {
+			return module(Section(5, Code(1, bounds(1, -1))), Section(11, vector(n, Code(1, 0))))
+		}},
+		{"parameters or results", 64, func(n int) []byte {
+			return module(Section(1, Code(1, 0x60, vector(n, Code(I32)), vector(n, Code(I64)))))
+		}},
+		{"bytes in one function", 512 << 10, func(n int) []byte { return Function(0, Code(Repeat(n-4, Code(0x01)))) }},
+		{"locals", 10_000, func(n int) []byte { return Function(n, nil) }},
+		{"nested blocks", 2_000, func(n int) []byte { return Function(0, Code(Repeat(n, Code(Block, Empty)), Repeat(n, Code(End)))) }},
+		{"targets of a br_table", 10_000, func(n int) []byte { return Function(0, Code(Const(0), BrTable, U(uint64(n)), Repeat(n+1, Code(0)))) }},
+		{"ifs, loops and branched-to blocks in one function", 5_000, func(n int) []byte { return Function(0, Repeat(n, Code(Const(0), If, Empty, End))) }},
+	}
+}
+
+// Lies are files of some bytes that announce up to gigabytes: sections longer than the file, and of each vector more items, or of each
+// name and body more bytes, than there are.
+func Lies() (list []Case) {
+	type lie struct {
+		name string
+		file func(n uint64) []byte
+	}
+	kinds := []lie{}
+	names := []string{"custom", "type", "import", "function", "table", "memory", "global", "export", "start", "element", "code", "data", "data count"}
+	for id, name := range names {
+		kinds = append(kinds, lie{"a section of " + name + " that is longer", func(n uint64) []byte { return Code([]byte(Header), id, U(n)) }})
+		if name != "custom" && name != "start" && name != "data count" {
+			kinds = append(kinds, lie{"a section of " + name + " with more", func(n uint64) []byte { return Code([]byte(Header), Section(id, U(n))) }})
+		}
+	}
+	function := Code([]byte(Header), Section(1, Code(1, 0x60, 0, 0)), Section(3, Code(1, 0)))
+	body := func(code ...any) []byte {
+		b := Code(code...)
+		return Code(function, Section(10, Code(1, U(uint64(len(b))), b)))
+	}
+	kinds = append(kinds,
+		lie{"the name of a custom section", func(n uint64) []byte { return Code([]byte(Header), Section(0, U(n))) }},
+		lie{"parameters", func(n uint64) []byte { return Code([]byte(Header), Section(1, Code(1, 0x60, U(n)))) }},
+		lie{"results", func(n uint64) []byte { return Code([]byte(Header), Section(1, Code(1, 0x60, 0, U(n)))) }},
+		lie{"the name of an import", func(n uint64) []byte { return Code([]byte(Header), Section(2, Code(1, U(n)))) }},
+		lie{"the name of an export", func(n uint64) []byte { return Code([]byte(Header), Section(7, Code(1, U(n)))) }},
+		lie{"a table", func(n uint64) []byte { return Code([]byte(Header), Section(4, Code(1, FuncRef, 0, U(n)))) }},
+		lie{"a memory", func(n uint64) []byte { return Code([]byte(Header), Section(5, Code(1, 0, U(n)))) }},
+		lie{"elements", func(n uint64) []byte { return Code([]byte(Header), Section(9, Code(1, 1, 0, U(n)))) }},
+		lie{"a body", func(n uint64) []byte { return Code(function, Section(10, Code(1, U(n)))) }},
+		lie{"groups of locals", func(n uint64) []byte { return body(U(n), End) }},
+		lie{"locals", func(n uint64) []byte { return body(1, U(n), I32, End) }},
+		lie{"targets", func(n uint64) []byte { return body(0, Const(0), BrTable, U(n), 0, End) }},
+		lie{"a data segment", func(n uint64) []byte { return Code([]byte(Header), Section(11, Code(1, 1, U(n)))) }},
+	)
+	for _, k := range kinds {
+		for _, n := range []uint64{1 << 28, 1 << 31, 1<<32 - 1} {
+			list = append(list, Case{Name: k.name + ": " + strconv.FormatUint(n, 10), Module: k.file(n)})
+		}
+	}
+	return list
 }

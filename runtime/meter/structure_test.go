@@ -2,6 +2,7 @@ package meter
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -32,16 +33,34 @@ func TestStructureIsRefusedByName(t *testing.T) {
 
 // TestALieAllocatesNothing reads files of some bytes that announce gigabytes.
 func TestALieAllocatesNothing(t *testing.T) {
+	lies := hostile.Lies()
 	for _, c := range hostile.Structure() {
-		if c.Want == "" || len(c.Module) > 1<<10 {
-			continue
+		if c.Want != "" && len(c.Module) <= 1<<10 {
+			lies = append(lies, c)
 		}
+	}
+	for _, c := range lies {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		_, err := Read(c.Module, Default())
 		runtime.ReadMemStats(&after)
 		if grown := after.TotalAlloc - before.TotalAlloc; err == nil || grown > 1<<20 {
 			t.Errorf("%s: %d bytes were allocated for %d, error is %v", c.Name, grown, len(c.Module), err)
+		}
+	}
+}
+
+// TestEachCapIsKeptToTheLast has one less than each cap, as many, and one more.
+func TestEachCapIsKeptToTheLast(t *testing.T) {
+	for _, c := range hostile.Sizes() {
+		for n := c.Most - 1; n <= c.Most; n++ {
+			if _, err := Read(c.Module(n), Default()); err != nil {
+				t.Errorf("%d %s: %v", n, c.Name, err)
+			}
+		}
+		_, err := Read(c.Module(c.Most+1), Default())
+		if want := fmt.Sprintf("%d %s are over the limit of %d", c.Most+1, c.Name, c.Most); !errors.Is(err, ErrCap) || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want one with %q", err, want)
 		}
 	}
 }
