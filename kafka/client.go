@@ -46,6 +46,7 @@ type position struct {
 	first int64 // the committed offset or, if there is none, the first that was polled
 	next  int64
 	end   int64 // end of the partition, at the last fetch that brought records
+	deaf  bool  // the client cannot be told to read on here: the next membership begins behind what is committed
 }
 
 const (
@@ -231,6 +232,11 @@ func (c *Client) Commit(ctx context.Context, marks []stream.Mark) error {
 		return fmt.Errorf("committing offsets of group %s: %w", c.group.Name, err)
 	}
 	clear(c.polled)
+	for p := range commits {
+		if at := c.parts[p]; at != nil && at.deaf {
+			c.member.drop(nil, fmt.Errorf("%v began with a batch that is too large, and goes on behind it in another membership", p))
+		}
+	}
 	return nil
 }
 

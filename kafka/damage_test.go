@@ -36,43 +36,149 @@ func recordBatch(first int64, odd func(*kmsg.RecordBatch)) []byte {
 	return raw
 }
 
-// serve answers each fetch with the batches of a partition from its offset on, as they are by then.
+// serve answers each fetch with the batches of a partition from its offset on, as they are by then. At their ends the cluster
+// waits for more: it has to hold as many records.
 func (r *rig) serve(logs func(partition int32) [][]byte) {
 	r.ControlKey(int16(kmsg.Fetch), func(q kmsg.Request) (kmsg.Response, error, bool) {
 		r.KeepControl()
 		asked := q.(*kmsg.FetchRequest)
 		resp := asked.ResponseKind().(*kmsg.FetchResponse)
+		some := false
 		for _, topic := range asked.Topics {
 			t := kmsg.NewFetchResponseTopic()
 			t.Topic, t.TopicID = topic.Topic, topic.TopicID
 			for _, of := range topic.Partitions {
 				p := kmsg.NewFetchResponseTopicPartition()
-				p.Partition, p.HighWatermark, p.LastStableOffset = of.Partition, 4, 4
-				for i, batch := range logs(of.Partition) {
+				batches := logs(of.Partition)
+				end := int64(2 * len(batches))
+				p.Partition, p.HighWatermark, p.LastStableOffset = of.Partition, end, end
+				for i, batch := range batches {
 					if of.FetchOffset < int64(2*i+2) {
-						p.RecordBatches = append(p.RecordBatches, batch...)
+						p.RecordBatches, some = append(p.RecordBatches, batch...), true
 					}
 				}
 				t.Partitions = append(t.Partitions, p)
 			}
 			resp.Topics = append(resp.Topics, t)
 		}
-		return resp, nil, true
+		return resp, nil, some
 	})
+}
+
+// bomb is a batch of two offsets, of which nobody can say more, since it is too large when it is decompressed.
+func bomb(first int64) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	for range maxBatchBytes/1_000_000 + 1 {
+		_, _ = z.Write(make([]byte, 1_000_000))
+	}
+	_ = z.Close()
+	return recordBatch(first, func(batch *kmsg.RecordBatch) { batch.Attributes, batch.Records = 1, b.Bytes() })
+}
+
+// readThrough reads both partitions up to the offset end, commits after each poll, and dials again where a membership ends by itself.
+func (r *rig) readThrough(t *testing.T, client *Client, end int64) (last *Client, rs []stream.Record, marks map[stream.Partition]int64, dials int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	dials, marks = 1, map[stream.Partition]int64{}
+	for ctx.Err() == nil && (marks[stream.Partition{Topic: "in"}] < end || marks[stream.Partition{Topic: "in", ID: 1}] < end) {
+		var b stream.Batch
+		px, stop := context.WithTimeout(ctx, 100*time.Millisecond) // as a worker does
+		err := client.Poll(px, &b)
+		if stop(); err != nil {
+			if dials++; !strings.Contains(err.Error(), "goes on behind it in another membership") {
+				t.Fatal(err)
+			}
+			client.Close()
+			client = r.dial(t)
+		}
+		if dead := slices.ContainsFunc(b.Records, func(r stream.Record) bool { return r.Fate == stream.DeadLettered }); dead != b.Settled {
+			t.Error("the worker does not see that a record has failed")
+		}
+		rs = append(rs, b.Records...)
+		var done []stream.Mark
+		for _, s := range b.Spans {
+			marks[s.Partition] = s.To
+			done = append(done, stream.Mark{Partition: s.Partition, Commit: stream.Commit{Floor: s.To, Head: s.To}})
+		}
+		if err := client.Commit(ctx, done); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return client, rs, marks, dials
+}
+
+// TestABatchThatIsTooLargeIsOneDeadLetter has such batches at the beginning, between others and one behind the other, reads them in polls
+// of one record and of all, from the beginning and from within one, and once more as history.
+func TestABatchThatIsTooLargeIsOneDeadLetter(t *testing.T) {
+	log := [][]byte{bomb(0), recordBatch(2, nil), bomb(4), bomb(6), recordBatch(8, nil)}
+	want := []string{"0!", "2=2", "3=3", "4!", "6!", "8=8", "9=9"}
+	text := func(r *stream.Record) string {
+		if r.Fate == stream.DeadLettered {
+			if why := r.Cause.Message; r.Cause.Reason != stream.ReasonLimit || !strings.Contains(why, "over 134217728 bytes when it is decompressed") {
+				t.Errorf("the cause is %+v", r.Cause)
+			}
+			return fmt.Sprint(r.Origin.Offset, "!")
+		}
+		return fmt.Sprint(r.Origin.Offset, "=", string(r.Value))
+	}
+	for _, c := range []struct {
+		poll  int
+		floor int64
+		dials int
+		want  []string
+	}{{100, 0, 2, want}, {1, 0, 2, want}, {1, 5, 1, append([]string{"5!"}, want[4:]...)}} {
+		t.Run(fmt.Sprintf("%d a poll, from %d", c.poll, c.floor), func(t *testing.T) {
+			r := newRig(t)
+			r.feed(t, 0, 20)
+			r.group.PollRecords = c.poll
+			r.serve(func(p int32) [][]byte {
+				if p == 0 {
+					return log
+				}
+				return [][]byte{recordBatch(0, nil), recordBatch(2, nil), recordBatch(4, nil), recordBatch(6, nil), recordBatch(8, nil)}
+			})
+			in, other := stream.Partition{Topic: "in"}, stream.Partition{Topic: "in", ID: 1}
+			client := r.dial(t)
+			if c.floor > 0 {
+				poll(t, client, 2)
+				if err := client.Commit(t.Context(), []stream.Mark{{Partition: in, Commit: stream.Commit{Floor: c.floor, Head: c.floor}}}); err != nil {
+					t.Fatal(err)
+				}
+				client.Close()
+				client = r.dial(t)
+			}
+			client, rs, marks, dials := r.readThrough(t, client, 10)
+			got := map[stream.Partition][]string{}
+			for i := range rs {
+				p := rs[i].Origin.Partition
+				got[p] = append(got[p], text(&rs[i]))
+			}
+			if !slices.Equal(got[in], c.want) || marks[in] != 10 || len(got[other]) != 10 || dials != c.dials {
+				t.Errorf("polled %q up to %v by %d clients, want %q by %d", got, marks, dials, c.want, c.dials)
+			}
+			var again []string
+			for _, cut := range [][2]int64{{0, 5}, {5, 10}} { // the second of them begins within a batch
+				if _, err := client.Replay(t.Context(), in, cut[0], cut[1], func(b *stream.Batch) error {
+					for i := range b.Records {
+						again = append(again, text(&b.Records[i]))
+					}
+					return nil
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want := []string{"0!", "2=2", "3=3", "4!", "5!", "6!", "8=8", "9=9"}; !slices.Equal(again, want) {
+				t.Errorf("as history it is %q, want %q", again, want)
+			}
+		})
+	}
 }
 
 // TestABatchThatCannotBeReadIsSaidAndNeverSkipped has a log that is damaged, or was on its way, and is mended then. What cannot be
 // read is neither taken for records nor passed over.
 func TestABatchThatCannotBeReadIsSaidAndNeverSkipped(t *testing.T) {
-	bomb := func() []byte {
-		var b bytes.Buffer
-		z := gzip.NewWriter(&b)
-		for range maxBatchBytes/1_000_000 + 1 {
-			_, _ = z.Write(make([]byte, 1_000_000))
-		}
-		_ = z.Close()
-		return b.Bytes()
-	}
 	flipped := recordBatch(2, nil)
 	flipped[len(flipped)-2] ^= 1
 	magic := recordBatch(2, nil)
@@ -84,7 +190,6 @@ func TestABatchThatCannotBeReadIsSaidAndNeverSkipped(t *testing.T) {
 		"a wrong CRC":         {flipped, "crc"},
 		"an unknown codec":    {recordBatch(2, func(b *kmsg.RecordBatch) { b.Attributes = 7 }), "compression codec"},
 		"no gzip":             {recordBatch(2, func(b *kmsg.RecordBatch) { b.Attributes = 1 }), "gzip"},
-		"a bomb":              {recordBatch(2, func(b *kmsg.RecordBatch) { b.Attributes, b.Records = 1, bomb() }), "decompresses to more"},
 		"an unknown format":   {magic, "unknown magic 9"},
 		"records of no bytes": {recordBatch(2, func(b *kmsg.RecordBatch) { b.Records = nil }), "no record bytes"},
 		"a length below 0":    {recordBatch(2, func(b *kmsg.RecordBatch) { b.NumRecords = -1 }), "negative record count"},
@@ -93,6 +198,7 @@ func TestABatchThatCannotBeReadIsSaidAndNeverSkipped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
+			r.feed(t, 0, 8)
 			var mended atomic.Bool
 			r.serve(func(p int32) [][]byte {
 				if p == 1 || mended.Load() {

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -45,22 +46,35 @@ func (c *Client) Replay(ctx context.Context, p stream.Partition, from, to int64,
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
+		b.Reset()
+		next := at
 		for _, e := range fetches.Errors() {
-			if err := fetchError(p, e.Err); err != nil {
+			if err := fetchError(p, e.Err); err != nil && !errors.Is(err, kgo.ErrMaxDecompress) {
 				return 0, err
 			}
 		}
-		rs := fetches.Records()
-		if len(rs) == 0 {
+		fetches.EachPartition(func(ft kgo.FetchTopicPartition) {
+			end := endOf(&ft.FetchPartition)
+			if end.next == 0 {
+				return
+			}
+			rs := ft.Records
+			for len(rs) > 0 && rs[len(rs)-1].Offset >= to {
+				rs = rs[:len(rs)-1]
+			}
+			b.Records = appendRecords(b.Records, p, rs, c.group.TrustedTopics[p.Topic])
+			if end.large != nil {
+				if len(ft.Records) == 0 && max(at, end.first) < to {
+					end.fail(&b, p, at)
+				}
+				end.goOn(cl, p)
+			}
+			next = end.next
+		})
+		if next == at {
 			continue
 		}
 		last = time.Now()
-		next := rs[len(rs)-1].Offset + 1
-		for len(rs) > 0 && rs[len(rs)-1].Offset >= to {
-			rs = rs[:len(rs)-1]
-		}
-		b.Reset()
-		b.Records = appendRecords(b.Records, p, rs, c.group.TrustedTopics[p.Topic])
 		b.Spans = append(b.Spans, stream.Span{Partition: p, From: at, To: min(next, to), Records: len(b.Records)})
 		at = next
 		if err := visit(&b); err != nil {

@@ -59,48 +59,54 @@ func (c *Client) Poll(ctx context.Context, b *stream.Batch) error {
 // take moves the records of one partition's fetch into the batch (guards G4 and G5b and e).
 func (c *Client) take(b *stream.Batch, topic string, fp *kgo.FetchPartition) error {
 	p := stream.Partition{Topic: topic, ID: fp.Partition}
-	if err := fetchError(p, fp.Err); err != nil {
+	end := endOf(fp)
+	if err := fetchError(p, fp.Err); err != nil && end.large == nil {
 		var answer *kerr.Error
 		if fp.HighWatermark > 0 && !errors.As(err, &answer) { // bytes came, and it is they that are wrong
 			return fmt.Errorf("%w: a batch cannot be read, nor what is behind it: if it stays so, mend the log from another replica, or move on by streamproc offsets --reset", err)
 		}
 		return err
 	}
-	if len(fp.Records) == 0 {
+	if end.next == 0 {
 		return nil
 	}
 	s, ok := c.member.stamp(p)
 	if !ok {
 		return nil // polled while it was given up: the next owner reads it
 	}
-	first, last := fp.Records[0].Offset, fp.Records[len(fp.Records)-1].Offset
 	at := c.parts[p]
 	if at == nil || at.stamp != s {
-		start := first
-		if floor := c.floor(p); first < floor {
-			return fmt.Errorf("polling %v: got offset %d below the committed %d", p, first, floor)
-		} else if floor >= 0 {
+		start, floor := end.first, c.floor(p)
+		if floor >= 0 {
 			start = floor // between the two is nothing to be read: it was aborted, or compacted
 		}
-		at = &position{stamp: s, first: start, next: start}
+		at = &position{stamp: s, first: start, next: start, deaf: floor < 0 && len(fp.Records) == 0}
 		c.parts[p] = at
 	}
-	if first < at.next {
-		return fmt.Errorf("polling %v: got offset %d again, being at %d", p, first, at.next)
+	if end.first < at.next && len(fp.Records) > 0 {
+		return fmt.Errorf("polling %v: got offset %d again, being at %d", p, end.first, at.next)
 	}
 	if old, was := c.polled[p]; was && old != s && guarded {
 		return fmt.Errorf("polling %v: it was assigned anew within a checkpoint", p)
 	}
 	c.polled[p] = s
-	span := stream.Span{Partition: p, From: at.next, To: last + 1}
-	at.next, at.end = last+1, min(fp.HighWatermark, fp.LastStableOffset)
+	from := at.next
+	at.next, at.end = end.next, min(fp.HighWatermark, fp.LastStableOffset)
 	if fp.LastStableOffset < 0 {
 		at.end = fp.HighWatermark
 	}
 	n := len(b.Records)
 	b.Records = appendRecords(b.Records, p, fp.Records, c.group.TrustedTopics[topic])
-	span.Records = len(b.Records) - n
-	b.Spans = append(b.Spans, span)
+	if end.large != nil {
+		if len(fp.Records) == 0 {
+			end.fail(b, p, from)
+		}
+		end.goOn(c.cl, p)
+		if now, ok := c.member.stamp(p); !ok || now != s { // or what the next assignment begins with was set by this
+			return fmt.Errorf("polling %v: it was assigned anew while a batch that is too large was stepped over", p)
+		}
+	}
+	b.Spans = append(b.Spans, stream.Span{Partition: p, From: from, To: end.next, Records: len(b.Records) - n})
 	return nil
 }
 

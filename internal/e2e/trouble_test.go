@@ -73,7 +73,7 @@ func TestOrderIsRestoredThroughKillsAndAFlush(t *testing.T) {
 	in.drain()
 }
 
-// What cannot be put in order, a null value and a record over the limit each cost themselves.
+// What cannot be put in order, a null value, a record over the limit and a batch that nobody could hold in memory each cost themselves.
 func TestOddRecordsGoToTheDeadLetters(t *testing.T) {
 	r := newRig(t)
 	limit := "4194304"
@@ -85,7 +85,16 @@ func TestOddRecordsGoToTheDeadLetters(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer big.Close()
+	const bomb = 129 << 20
+	bombs, err := kgo.NewClient(kgo.SeedBrokers(r.kafka), kgo.ProducerBatchMaxBytes(bomb+1<<20), kgo.BrokerMaxWriteBytes(2*bomb), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.DefaultProduceTopic(r.in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bombs.Close()
 	in := r.start("run", "-c", r.write("order.yaml", orderYAML))
+	if err := bombs.ProduceSync(t.Context(), &kgo.Record{Key: []byte("a"), Value: make([]byte, bomb)}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
 	for _, v := range [][]byte{
 		[]byte(`{"id":"1","k":"a","seq":0}`),
 		[]byte(`{"id":"2","k":"a","seq":1.5}`),
@@ -107,9 +116,9 @@ func TestOddRecordsGoToTheDeadLetters(t *testing.T) {
 				reasons[string(h.Value)]++
 			}
 		}
-		return reasons["decode"]+reasons["limit"] == 4
+		return reasons["decode"]+reasons["limit"] == 5
 	})
-	if reasons["decode"] != 3 || reasons["limit"] != 1 {
+	if reasons["decode"] != 3 || reasons["limit"] != 2 {
 		t.Errorf("reasons %v", reasons)
 	}
 	in.drain()
