@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"net"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -177,11 +179,11 @@ func (b *builder) plugin(name string) value {
 	b.cfg.Plugins[name] = p
 	here := func(a at) { b.place(p, a) }
 	return one([]string{"wasm", "js", "lua", "py", "oci"}, func() settings {
-		return settings{
-			{name: "wasm", doc: "The module.", value: file(&p.Wasm).then(here)},
-			{name: "js", doc: "The script, in TypeScript or JavaScript. It imports files of its own folder only.", value: file(&p.JS).then(here)},
-			{name: "lua", doc: "The script, in Lua. It requires files beside it.", value: file(&p.Lua).then(here)},
-			{name: "py", doc: "The script, in Python. It imports files beside it, and what its engine has.", value: file(&p.Py).then(here)},
+		return append(settings{
+			{name: "wasm", doc: "The module.", value: source(&p.Wasm, "wasm").then(here)},
+			{name: "js", doc: "The script, in TypeScript or JavaScript. It imports files of its own folder only.", value: source(&p.JS, "js").then(here)},
+			{name: "lua", doc: "The script, in Lua. It requires files beside it.", value: source(&p.Lua, "lua").then(here)},
+			{name: "py", doc: "The script, in Python. It imports files beside it, and what its engine has.", value: source(&p.Py, "py").then(here)},
 			{name: "engine", doc: "What runs a script in Python.", value: engine(&p.Engine)},
 			{name: "abi", doc: "What the module speaks, where its imports and exports leave that open.", value: abi(&p.ABI)},
 			{name: "sha256", doc: "The digest of the module or script; nothing else is loaded.", value: digest(&p.SHA256)},
@@ -191,12 +193,28 @@ func (b *builder) plugin(name string) value {
 			{name: "capabilities", doc: "What the plugin is given of the world: `clock`, the time of the clock on the wall instead of that of the batch.", value: capabilities(&p.Capabilities)},
 			{name: "kv", doc: "What the plugin may read while it works, by `kv_get`: the strings of a Redis under a prefix.", value: b.kv(&p.KV)},
 			{name: "metrics", doc: "Names of the counters of the plugin, `metric` of `streamproc_plugin_counts_total`. It counts by their places in this list, from 0.", value: counters(&p.Metrics)},
-		}
+		}, elsewhere("write it at the step that uses the plugin", "config", "look_back", "look_back_memory", "shadow", "outputs")...)
 	}).then(func(a at) {
 		if p.Signer != "" && p.Script() != "" {
 			a.fail(conflict, "pin it with sha256 instead", "a script is not signed")
 		}
 		p.checkEngine(a)
+	})
+}
+
+// sources are the endings of the files that the keys of a plugin name, and what these are.
+var sources = map[string]struct{ key, what string }{
+	".wasm": {"wasm", "a module"}, ".lua": {"lua", "a script in Lua"}, ".py": {"py", "a script in Python"},
+	".js": {"js", "a script"}, ".mjs": {"js", "a script"}, ".cjs": {"js", "a script"},
+	".ts": {"js", "a script"}, ".mts": {"js", "a script"}, ".cts": {"js", "a script"},
+}
+
+// source is the file of a plugin, under the key for what it is.
+func source(to *string, key string) value {
+	return file(to).then(func(a at) {
+		if is, known := sources[filepath.Ext(*to)]; known && is.key != key {
+			a.fail(wrongKind, fmt.Sprintf("write %s: %s", is.key, a.node.Value), "it is %s", is.what)
+		}
 	})
 }
 

@@ -107,6 +107,13 @@ var mistakes = []struct {
 	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, kv: { store: state, prefix: "u:", prefetch: id } } }` + "\npipelines:\n  accept:", `write $.id for a field of the value`, true},
 	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, metrics: [a, a] } }` + "\npipelines:\n  accept:", `the counter is there twice`, true},
 	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, metrics: [A-b] } }` + "\npipelines:\n  accept:", `"A-b" is no name of a counter`, false},
+	{"- dedup: { key: $.id, window: 24h }", "- dedup: { id: $.id }", "steps[1].dedup.id: unknown key (key is missing: add key: $.id)", false},
+	{"- dedup: { key: $.id, window: 24h }", "- dedup: { ky: $.id }", `steps[1].dedup.ky: unknown key (did you mean "key"?)`, false},
+	{"- dedup: { key: $.id, window: 24h }", "- transform: { wasm: p.wasm, limits: { fuel: 1k } }", "transform.limits: it does not stand here (give the plugin a name in resources.plugins, write it there, and plugin: NAME here)", false},
+	{"- dedup: { key: $.id, window: 24h }", "- transform: { oci: p }", "transform.oci: it does not stand here (give the plugin a name", false},
+	{"- dedup: { key: $.id, window: 24h }", "- transform: { wasm: p.ts }", "transform.wasm: it is a script (write js: p.ts)", true},
+	{"pipelines:\n  accept:", `  plugins: { p: { js: p.wasm } }` + "\npipelines:\n  accept:", "plugins.p.js: it is a module (write wasm: p.wasm)", true},
+	{"pipelines:\n  accept:", `  plugins: { p: { wasm: p.wasm, config: { a: 1 } } }` + "\npipelines:\n  accept:", "plugins.p.config: it does not stand here (write it at the step that uses the plugin)", false},
 	{"[\"127.0.0.1:6379\"]", "[]", "the list is empty (name at least one host:port)", true},
 }
 
@@ -119,6 +126,16 @@ func TestWhatIsWrongIsNamedWithPlaceAndRemedy(t *testing.T) {
 		_, err := load(t, strings.Replace(complete, c.old, c.new, 1), env)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "^") {
 			t.Errorf("%s:\n%v\nwant %s", c.new, err, c.want)
+		}
+	}
+}
+
+// TestOneSlipIsToldOnce where the key that is unknown is the one that is missing.
+func TestOneSlipIsToldOnce(t *testing.T) {
+	for _, step := range []string{"dedup: { ky: $.id }", "dedup: { id: $.id }", "transform: { oci: p }", "transform: { wsm: p.wasm }"} {
+		_, err := load(t, strings.Replace(complete, "dedup: { key: $.id, window: 24h }", step, 1), map[string]string{"IN": "in", "GROUP": "g", "ADMIN_PORT": "1"})
+		if told := Found(err); len(told) != 1 {
+			t.Errorf("%s: told is\n%v", step, told)
 		}
 	}
 }

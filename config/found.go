@@ -2,7 +2,10 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 )
 
 // place notes where what a pointer of the Config points to is written.
@@ -35,7 +38,28 @@ func (c *Config) At(of any, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		hint = "paths are relative to the file that names them"
 	}
+	var missed *fs.PathError
+	if errors.As(err, &missed) && hint != "" {
+		if near := neighbour(missed.Path); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+	}
 	return &found{a.problem(unusable, hint, err.Error()), err}
+}
+
+// neighbour is the file in the folder of one that is not there which is named much as that.
+func neighbour(file string) string {
+	entries, err := os.ReadDir(filepath.Dir(file))
+	if err != nil || len(entries) > maxNames {
+		return ""
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return nearest(filepath.Base(file), names)
 }
 
 // Found are the problems in an error, those of At and of Load.

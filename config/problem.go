@@ -199,8 +199,16 @@ func (e Problems) sorted() Problems {
 	return e
 }
 
-// meant finds what a word may have been meant to be.
+// meant finds what a word may have been meant to be, or lists what there is.
 func meant(word string, known []string) string {
+	if best := nearest(word, known); best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return "use " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
+}
+
+// nearest is the word that a slip or two make into another one, or "".
+func nearest(word string, known []string) string {
 	best, least := "", 3
 	if len(word) < 4 { // two other letters make another word
 		least = 2
@@ -210,8 +218,5 @@ func meant(word string, known []string) string {
 			best, least = k, d
 		}
 	}
-	if best == "" {
-		return "use " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
-	}
-	return fmt.Sprintf("did you mean %q?", best)
+	return best
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -57,19 +58,20 @@ func (s settings) names() []string {
 // read reads a mapping, which may stand in several files: the place of the first is that of the whole.
 func (s settings) read(only []string, all ...at) bool {
 	written := make([]map[string]entry, len(all))
+	var unknown []entry
 	for i, a := range all {
 		var ok bool
 		if written[i], ok = a.entries(); !ok {
 			return false
 		}
-		for name, e := range written[i] {
-			if !slices.ContainsFunc(s, func(x setting) bool { return x.name == name }) {
-				e.key.fail(unknownKey, meant(name, s.names()), "unknown key")
-				only = nil // it may have been one of them
+		for _, e := range inOrder(written[i]) {
+			if !slices.ContainsFunc(s, func(x setting) bool { return x.name == e.key.node.Value }) {
+				unknown = append(unknown, e)
 			}
 		}
 	}
 	var found []string
+	var lacking []setting
 	for _, x := range s {
 		n := 0
 		for i := range all {
@@ -78,17 +80,39 @@ func (s settings) read(only []string, all ...at) bool {
 				x.value.read(e.value)
 			}
 		}
-		if n > 0 && slices.Contains(only, x.name) {
+		switch {
+		case n > 0 && x.value.withheld:
+			only = nil // it may have been meant for one of them
+		case n > 0 && slices.Contains(only, x.name):
 			found = append(found, x.name)
-		}
-		if n == 0 && x.need != "" {
-			all[0].fail(missing, x.need, "%s is missing", x.name)
+		case n == 0 && x.need != "":
+			lacking = append(lacking, x)
 		}
 	}
-	if len(only) > 0 && len(found) != 1 {
+	s.refuse(unknown, lacking, all[0])
+	if len(only) > 0 && len(found) != 1 && len(unknown) == 0 { // what is unknown may have been one of them
 		all[0].fail(conflict, "", "exactly one of %s is wanted, here is %s", joined(only, "and"), joined(found, "and"))
 	}
 	return true
+}
+
+// refuse says what is unknown, and what is missing: in one, where the one was meant for the other.
+func (s settings) refuse(unknown []entry, lacking []setting, whole at) {
+	for _, e := range unknown {
+		name := e.key.node.Value
+		hint, near := meant(name, s.names()), nearest(name, s.names())
+		switch at := slices.IndexFunc(lacking, func(x setting) bool { return x.name == near }); {
+		case at >= 0:
+			lacking = slices.Delete(lacking, at, at+1)
+		case near == "" && len(unknown) == 1 && len(lacking) == 1:
+			hint = fmt.Sprintf("%s is missing: %s", lacking[0].name, lacking[0].need)
+			lacking = nil
+		}
+		e.key.fail(unknownKey, hint, "unknown key")
+	}
+	for _, x := range lacking {
+		whole.fail(missing, x.need, "%s is missing", x.name)
+	}
 }
 
 // joined lists words as a sentence does.
@@ -193,6 +217,16 @@ func later() value {
 	return value{shape{kind: "not available", withheld: true}, func(a at) {
 		a.fail(notAvailable, "leave it out", "it is not available in this version")
 	}}
+}
+
+// elsewhere stands for settings that belong to another mapping, where they are looked for here.
+func elsewhere(remedy string, names ...string) (list settings) {
+	for _, name := range names {
+		list = append(list, setting{name: name, value: value{shape{kind: "not here", withheld: true}, func(a at) {
+			at{a.r, a.key, nil, a.path}.fail(unknownKey, remedy, "it does not stand here")
+		}}})
+	}
+	return list
 }
 
 // anyName stands in paths for a name that people choose.

@@ -117,11 +117,11 @@ func (r *pipelineReader) use(u *PluginUse) value {
 		own.Name, u.Plugin = strings.TrimSuffix(file, filepath.Ext(file)), own
 	}
 	return one([]string{"plugin", "wasm", "js", "lua", "py"}, func() settings {
-		return settings{
+		return append(settings{
 			{name: "plugin", doc: "The plugin, by its name in resources.plugins.", value: reference(&u.Plugin, "plugin", r.cfg.Plugins).unset("")},
-			{name: "wasm", doc: "A module that has no name.", value: file(&own.Wasm).then(named)},
-			{name: "js", doc: "A script that has no name, in TypeScript or JavaScript. It imports files of its own folder only.", value: file(&own.JS).then(named)},
-			{name: "lua", doc: "A script that has no name, in Lua. It requires files beside it.", value: file(&own.Lua).then(named)},
+			{name: "wasm", doc: "A module that has no name.", value: source(&own.Wasm, "wasm").then(named)},
+			{name: "js", doc: "A script that has no name, in TypeScript or JavaScript. It imports files of its own folder only.", value: source(&own.JS, "js").then(named)},
+			{name: "lua", doc: "A script that has no name, in Lua. It requires files beside it.", value: source(&own.Lua, "lua").then(named)},
 			{name: "config", doc: "What the plugin is given when it starts, as JSON.", value: anything(&u.Config)},
 			{name: "look_back", doc: "How many offsets back in its partition the plugin may remember. After a crash, a move to another worker or a trap it is given those records again, without any effect. Only before dedup and reorder.", value: count(&u.LookBack, 1, 10_000).unset("none: its memory is not relied on")},
 			{name: "look_back_memory", doc: "What the records may take that are kept for look_back, of all partitions of a worker. Beyond it the oldest are let go: a plugin that then loses its memory has less to look back on, says the log, and `streamproc_look_back_lacking_total`.", value: size(&u.Kept, 1<<20, 16<<30).then(func(a at) { kept = a })},
@@ -129,9 +129,9 @@ func (r *pipelineReader) use(u *PluginUse) value {
 			{name: "outputs", doc: "The sinks that the plugin may write to by name, beside its step's own output.", value: list(func() value {
 				return r.toSink(&sink).then(func(at) { u.Outputs = append(u.Outputs, sink) })
 			})},
-			{name: "py", doc: "A script that has no name, in Python. It imports files beside it, and what its engine has.", value: file(&own.Py).then(named)},
+			{name: "py", doc: "A script that has no name, in Python. It imports files beside it, and what its engine has.", value: source(&own.Py, "py").then(named)},
 			{name: "engine", doc: "What runs a script in Python.", value: engine(&own.Engine)},
-		}
+		}, elsewhere("give the plugin a name in resources.plugins, write it there, and plugin: NAME here", "oci", "sha256", "signature", "abi", "limits", "capabilities", "kv", "metrics")...)
 	}).then(own.checkEngine).then(func(a at) {
 		r.place(u, a)
 		if kept.node != nil && u.LookBack == 0 {

@@ -247,7 +247,10 @@ func (b *builder) wrong(of any, step string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return b.whole.At(of, fmt.Errorf("pipeline %s: step %s: %w", b.cfg.Name, step, err))
+	if placed := b.whole.At(of, err); placed != err { //nolint:errorlint // the same, if it has no place
+		return placed
+	}
+	return fmt.Errorf("pipeline %s: step %s: %w", b.cfg.Name, step, err)
 }
 
 func (b *builder) stepStore(step string, r *config.Redis) error {

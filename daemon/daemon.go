@@ -122,12 +122,31 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) (built []*builder
 		built = append(built, b)
 	}
 	if len(wrong) > 0 {
-		return nil, errors.Join(append(wrong, closeAll(ctx, built))...)
+		return nil, once(append(wrong, closeAll(ctx, built))...)
 	}
 	if len(built) == 0 {
 		return nil, fmt.Errorf("no pipeline is named %v", d.options.Only)
 	}
 	return built, nil
+}
+
+// once joins errors, and those that they join, without what was said already: a plugin that is wrong is so at each of its steps.
+func once(errs ...error) error {
+	said := map[string]bool{}
+	var left []error
+	var add func(errs []error)
+	add = func(errs []error) {
+		for _, err := range errs {
+			if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // this one, not what it wraps
+				add(joined.Unwrap())
+			} else if err != nil && !said[err.Error()] {
+				said[err.Error()] = true
+				left = append(left, err)
+			}
+		}
+	}
+	add(errs)
+	return errors.Join(left...)
 }
 
 func closeAll(ctx context.Context, built []*builder) error {

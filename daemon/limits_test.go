@@ -225,7 +225,7 @@ func TestAPluginThatDoesNotStartIsRefusedByAReload(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.write(strings.NewReplacer("LIMITS", "", "FILE", p.env["PLUGIN"], "transform:", "filter:").Replace(measuring))
-		p.refuses(ReloadOptions{Now: true}, "pipeline guarded: step measure: starting plugin measure: ", a.Want)
+		p.refuses(ReloadOptions{Now: true}, "steps[0].filter: starting plugin measure: ", a.Want)
 		if got := p.outcome("x"); got != "passed 1" {
 			t.Errorf("%s: a record came to %q", a.Name, got)
 		}

@@ -115,7 +115,7 @@ func TestWhatPluginsReadIsNotAStoreOfState(t *testing.T) {
 
 func TestPluginsOfOthersHaveNoLookups(t *testing.T) {
 	text := strings.Replace(lookingUpIn(t, "127.0.0.1:1"), "runtime/testdata/lookup.wasm", "runtime/compat/redpanda/testdata/rust.wasm", 1)
-	if err := tried(t, text); err == nil || !strings.Contains(err.Error(), "step enrich: plugin enrich is for redpanda, which has no kv_get: leave kv out") {
+	if err := tried(t, text); err == nil || !strings.Contains(err.Error(), "plugins.enrich.wasm: plugin enrich is for redpanda, which has no kv_get: leave kv out") {
 		t.Errorf("it says %v", err)
 	}
 }

@@ -336,7 +336,7 @@ func TestAReloadThatIsRefusedChangesNothing(t *testing.T) {
 	if err := os.WriteFile(p.env["PLUGIN"], []byte("no module"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.refuses(ReloadOptions{}, "pipeline guarded: step guard", "plugin")
+	p.refuses(ReloadOptions{}, "pipelines.guarded.steps[0].transform.wasm: loading plugin plugin: ")
 	p.plugin(0)
 	p.write(strings.Replace(guarded, "key: $.id", "key: $.other", 1) + strings.Replace(guarded[strings.Index(guarded, "  guarded:"):], "guarded:", "second:", 1))
 	p.refuses(ReloadOptions{}, "step once has another key, scope or store", "reload --yes")

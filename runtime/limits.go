@@ -84,7 +84,7 @@ func (l Limits) withDefaults(mostFuel int64) (Limits, error) {
 		{"fuel", l.Fuel, mostFuel}, {"depth", int64(l.Depth), maxDepth}, {"log_lines", int64(l.LogLines), 1 << 20}, {"traps", int64(l.Traps), 1 << 20},
 	} {
 		if c.n < 1 || c.n > c.most {
-			return l, fmt.Errorf("the limit %s of %d is not within 1 and %d", c.name, c.n, c.most)
+			return l, fmt.Errorf("the limit %s of %d is out of the range of 1 to %d", c.name, c.n, c.most)
 		}
 	}
 	return l, nil

@@ -76,6 +76,7 @@
 
   return {
     start(plugin, config, cell) {
+      if (plugin === undefined) throw new TypeError("nothing is exported: write export before filter, map or flatMap");
       cursor = new Int32Array(cell);
       ({ filter, map, flatMap } = plugin);
       for (const [name, f] of [["filter", filter], ["map", map], ["flatMap", flatMap], ["init", plugin.init]])

@@ -194,6 +194,7 @@ func TestAStepMustSuitItsScript(t *testing.T) {
 	r := newRig(t)
 	for script, want := range map[string]string{
 		`export const map = v => v; export const flatMap = v => [v]`:    "price.ts has map and flatMap",
+		`function map(v) { return v }`:                                  "price.ts: TypeError: nothing is exported: write export before filter, map or flatMap",
 		`export const other = 1`:                                        "price.ts has none of the functions filter, map and flatMap",
 		`export const map = 1`:                                          "the export map is no function",
 		`export const map = v => v`:                                     "use it as a transform",

@@ -30,6 +30,10 @@ func Within[S any](file string, read func(folder fs.FS, name string) (*S, error)
 		return nil, fmt.Errorf("opening the folder of script %s: %w", file, err)
 	}
 	defer root.Close()
+	var missed *fs.PathError
+	if _, err := root.Stat(filepath.Base(file)); errors.As(err, &missed) && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", ErrSource, &fs.PathError{Op: "open", Path: file, Err: missed.Err})
+	}
 	return read(root.FS(), filepath.Base(file))
 }
 
