@@ -42,7 +42,7 @@ lint: ## golangci-lint, pinned
 		go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 	$(GOBIN)/golangci-lint run ./...
 
-servers: ## a real Kafka and a real Redis, until interrupted
+servers: ## a real Kafka and a real Redis, until interrupted; it prints what pipelines and tests find them by
 	$(SERVERS)
 
 bench: ## pass, q1 and dedup-q1 beside the floor

@@ -37,6 +37,12 @@ func main() {
 // commandError says that the command ended with a status of its own, and has said why. Maven's would be silent with it.
 type commandError struct{ *exec.ExitError }
 
+// addresses are the variables by which tests find the servers, and those by which pipelines do.
+func addresses(brokers []string, redis string) []string {
+	kafka := strings.Join(brokers, ",")
+	return []string{servers.KafkaVariable + "=" + kafka, servers.RedisVariable + "=" + redis, "KAFKA_BROKERS=" + kafka, "REDIS_ADDR=" + redis}
+}
+
 func run(ctx context.Context, brokers int, fetch bool, command []string) (err error) {
 	if fetch {
 		_, kafka := servers.Jars(ctx)
@@ -53,10 +59,7 @@ func run(ctx context.Context, brokers int, fetch bool, command []string) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, kafka.Stop()) }()
-	environment := []string{
-		servers.KafkaVariable + "=" + strings.Join(kafka.Brokers(), ","),
-		servers.RedisVariable + "=" + redis.Addr(),
-	}
+	environment := addresses(kafka.Brokers(), redis.Addr())
 	for _, variable := range environment {
 		fmt.Println("export", variable)
 	}
