@@ -48,6 +48,9 @@ final class Batch {
     }
 
     private static int number(Verdict v) {
+        if (v == null) {
+            throw new IllegalStateException("the handler has answered null, and no verdict");
+        }
         return v == Verdict.REPLACED ? REPLACED : v == Verdict.DROP ? DROP : KEEP;
     }
 

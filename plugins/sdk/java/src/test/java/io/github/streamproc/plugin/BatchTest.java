@@ -68,6 +68,16 @@ final class BatchTest {
         assertEquals(1, out.count());
     }
 
+    @Test
+    void noVerdictIsAFailure() {
+        Plugin.handler = (record, out) -> null;
+        byte[] in = batch(Batch.RECORD, "a");
+        List<String> said = new ArrayList<>();
+        Batch.process(in, new Outputs(), (i, text) -> said.add(text));
+        assertEquals("[2]", Arrays.toString(verdicts(in, Batch.RECORD, 1)));
+        assertEquals("[the handler has answered null, and no verdict]", said.toString());
+    }
+
     private static byte[] batch(int stride, String... values) {
         int at = Batch.HEADER + values.length * stride;
         byte[] b = new byte[at + 1000];
