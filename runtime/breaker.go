@@ -54,8 +54,8 @@ func (b *breaker) check(plugin string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if left := time.Until(b.reopen); left > 0 {
-		return fmt.Errorf("plugin %s is held to be broken: %d records in a row failed, which is the limit traps, the last one with %s; it is tried again in %v: %w",
-			plugin, b.limit, b.last, left.Round(100*time.Millisecond), stream.ErrUnavailable)
+		return fmt.Errorf("%w: plugin %s is held to be broken: %d records in a row failed, which is the limit traps, the last one with %s; it is tried again in %v",
+			stream.ErrUnavailable, plugin, b.limit, b.last, left.Round(100*time.Millisecond))
 	}
 	return nil
 }

@@ -42,7 +42,10 @@ func (s *show) steps(steps []daemon.Step) {
 	}
 	names, rows := []string{"step"}, [][]string{columns}
 	for _, st := range steps {
-		name := st.Verb + " " + st.Name
+		name := st.Name
+		if !strings.HasPrefix(name, st.Verb+"-") { // as one is that nobody has named
+			name = st.Verb + " " + name
+		}
 		if st.Branch {
 			name = "└ " + name
 		}
