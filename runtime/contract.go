@@ -72,7 +72,7 @@ func checkContract(m *meter.Module) (form, error) {
 		return "", fmt.Errorf("%w: %w", ErrContract, err)
 	}
 	if _, ok := m.Exported(abi.Marker); !ok {
-		return "", fmt.Errorf("%w: the export %s is missing%s; this build speaks version 1", ErrContract, abi.Marker, otherMarkers(m))
+		return "", fmt.Errorf("%w: the export %s is missing%s; this build speaks version 1", ErrContract, abi.Marker, otherExports(m))
 	}
 	if _, ok := m.Exported("sp_alloc"); !ok {
 		return "", fmt.Errorf("%w: the export sp_alloc is missing", ErrContract)
@@ -107,18 +107,19 @@ func checkBorder(m *meter.Module, known []hostFunction) error {
 	return nil
 }
 
-func otherMarkers(m *meter.Module) string {
+// otherExports names those that look like ours and are none: of another version, or misspelt.
+func otherExports(m *meter.Module) string {
 	var found []string
 	for _, e := range m.Exports {
-		if strings.HasPrefix(e.Name, "sp_abi_") {
+		if _, ours := exports[e.Name]; !ours && strings.HasPrefix(e.Name, "sp_") {
 			found = append(found, fmt.Sprintf("%q", e.Name))
 		}
 	}
-	if found == nil {
+	if len(found) == 0 {
 		return ""
 	}
 	slices.Sort(found)
-	return ", there is " + strings.Join(found, ", ")
+	return ", there is " + strings.Join(found[:min(len(found), 5)], ", ")
 }
 
 func oneForm(m *meter.Module) (form, error) {
@@ -128,9 +129,11 @@ func oneForm(m *meter.Module) (form, error) {
 			found = append(found, f)
 		}
 	}
-	if len(found) != 1 {
-		return "", fmt.Errorf("%w: it exports %d of sp_process, sp_filter and sp_map %v; it must export exactly one",
-			ErrContract, len(found), found)
+	if len(found) == 0 {
+		return "", fmt.Errorf("%w: it exports none of sp_process, sp_filter and sp_map%s; it must export exactly one", ErrContract, otherExports(m))
+	}
+	if len(found) > 1 {
+		return "", fmt.Errorf("%w: it exports %d of sp_process, sp_filter and sp_map; it must export exactly one", ErrContract, len(found))
 	}
 	if _, wants := m.Exported("sp_fields"); wants && found[0] != batched {
 		return "", fmt.Errorf("%w: it exports sp_fields, and %s, which is given values; fields are for sp_process", ErrContract, found[0])

@@ -107,7 +107,7 @@ func TestLoadRefusesWithAReason(t *testing.T) {
 		"newmarker":     {nil, `there is "sp_abi_v2"; this build speaks version 1`},
 		"noalloc":       {nil, "the export sp_alloc is missing"},
 		"fieldsfilter":  {nil, "fields are for sp_process"},
-		"nocall":        {nil, "exports 0 of"},
+		"nocall":        {nil, "exports none of"},
 		"twocalls":      {nil, "exports 2 of"},
 		"nomemory":      {nil, `as "memory"`},
 		"wrongtype":     {nil, "sp_process is (i32) -> (i64), it must be (i32 i32) -> (i64)"},
@@ -314,6 +314,20 @@ func TestAnAbortHasItsPlace(t *testing.T) {
 	process(t, guest(t, "aborts", Filter, Limits{}, Events{}), b)
 	for i, want := range []string{"abort: no (a.ts:7:3)", "abort (line 7:3)"} {
 		if c := b.Records[i].Cause; c == nil || c.Reason != stream.ReasonTrap || c.Message != want {
+			t.Errorf("cause is %+v, want %q", c, want)
+		}
+	}
+}
+
+// TestMoreThanWasSaidIsToldInC as what was written beyond the room may lie over something else.
+func TestMoreThanWasSaidIsToldInC(t *testing.T) {
+	b := batch("a", "bytes", "a", "outputs", "a")
+	process(t, guest(t, "over", Transform, Limits{}, Events{}), b)
+	if got := fates(b); got != "x !trap x !trap x" {
+		t.Error(got)
+	}
+	for i, want := range map[int]string{1: "its output is more than SP1_ROOM says", 3: "its outputs are more than SP1_OUTPUTS says"} {
+		if c := b.Records[i].Cause; c == nil || !strings.HasSuffix(c.Message, ": "+want) {
 			t.Errorf("cause is %+v, want %q", c, want)
 		}
 	}

@@ -104,8 +104,8 @@ SP1_EXPORT(sp_alloc) uint8_t *sp_alloc(uint32_t n) {
   return sp1_arena;
 }
 
-/* SP1_ROOM is how many bytes of output data one record may need at most, given the length of its value, or of its
- * fields if there are only these. */
+/* SP1_ROOM is how many bytes of output data one record may need at most, and SP1_OUTPUTS how many outputs, given the length
+ * of its value, or of its fields if there are only these. A record that needs more traps. */
 #ifndef SP1_ROOM
 #define SP1_ROOM(len) (2 * (len) + 256)
 #endif
@@ -172,6 +172,15 @@ static inline uint32_t sp1_given(const sp1_record *r, uint32_t fields) {
   return n;
 }
 
+/* sp1_within ends a call in which a record has become more than was said, and so may have been written over something else. */
+static inline void sp1_within(const sp1_record *r, uint32_t fields, uint32_t outs, uint64_t bytes) {
+  uint32_t n = sp1_given(r, fields);
+  (void)n; /* what is said need not depend on it */
+  static const char room[] = "its output is more than SP1_ROOM says", many[] = "its outputs are more than SP1_OUTPUTS says";
+  if (bytes > (uint64_t)(SP1_ROOM(n))) sp1_error(-1, room, sizeof room - 1), __builtin_trap();
+  if (outs > (uint32_t)(SP1_OUTPUTS(n))) sp1_error(-1, many, sizeof many - 1), __builtin_trap();
+}
+
 static int plugin(sp1_batch *b, uint32_t i, const sp1_record *r);
 
 #ifdef SP1_INIT
@@ -183,9 +192,11 @@ SP1_EXPORT(sp_process) int64_t sp_process(uint8_t *in, uint32_t len) {
   (void)len;
   sp1_header *h = (sp1_header *)in;
   uint64_t room = sizeof(sp1_header), most = 0;
+  uint32_t fields = (h->record_size - sizeof(sp1_record)) / 8;
   for (uint32_t i = 0; i < h->count; i++) {
     sp1_record *r = (sp1_record *)(in + sizeof(*h) + (uint64_t)i * h->record_size);
-    uint32_t n = sp1_given(r, (h->record_size - sizeof(sp1_record)) / 8);
+    uint32_t n = sp1_given(r, fields);
+    (void)n;
     most += SP1_OUTPUTS(n);
     room += SP1_ROOM(n);
   }
@@ -204,7 +215,8 @@ SP1_EXPORT(sp_process) int64_t sp_process(uint8_t *in, uint32_t len) {
     uint32_t outs = b.outs;
     uint8_t *end = b.end;
     r->verdict = (uint8_t)plugin(&b, i, r);
-    if (r->verdict != SP1_REPLACED) b.outs = outs, b.end = end;
+    if (r->verdict == SP1_REPLACED) sp1_within(r, fields, b.outs - outs, (uint64_t)(b.end - end));
+    else b.outs = outs, b.end = end;
   }
   if (!b.outs) return 0;
   uint32_t total = (uint32_t)(b.end - sp1_out);

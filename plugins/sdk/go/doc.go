@@ -7,6 +7,7 @@ package sp1
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/streamproc/streamproc/runtime/abi"
@@ -104,9 +105,15 @@ func (o *Outputs) Values() (values [][]byte) {
 type Handler func(r *Record, out *Outputs) (Verdict, error)
 
 var (
-	handler   Handler
+	handler Handler = func(*Record, *Outputs) (Verdict, error) {
+		return Keep, errors.New("the plugin sets no handler: call sp1.Handle from init")
+	}
 	configure = func([]byte) error { return nil }
 )
+
+func unset(*Record, *Outputs) (Verdict, error) {
+	return Keep, errors.New("the plugin sets no handler: call sp1.Handle from init")
+}
 
 // Handle sets the handler.
 func Handle(h Handler) { handler = h }

@@ -112,3 +112,18 @@ func TestAConfigurationCanBeRefused(t *testing.T) {
 		t.Errorf("it starts, or says %q", said)
 	}
 }
+
+func TestAPluginWithoutAHandlerFailsItsRecords(t *testing.T) {
+	Handle(unset)
+	buf := make([]byte, abi.InputLen(1, 1, 0))
+	w := abi.NewWriter(buf, 1, abi.AllColumns)
+	w.Add(&abi.Row{Value: []byte("a")})
+	n, err := w.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := ""
+	if err := Process(buf[:n], &abi.Answer{}, func(_ int, text string) { said = text }); err != nil || said != "the plugin sets no handler: call sp1.Handle from init" {
+		t.Errorf("it says %q, %v", said, err)
+	}
+}
