@@ -61,6 +61,9 @@ func Compare(ctx context.Context, p *Plugin, file string, f Files) (difference s
 		return "", nil
 	}
 	text, err := os.ReadFile(want)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("reading what is wanted: %w; --update writes what comes out into it", err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("reading what is wanted: %w", err)
 	}
@@ -78,10 +81,12 @@ func ConfigBeside(plugin string) (json.RawMessage, error) {
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("reading the configuration: %w", err)
-	case !json.Valid(config):
-		return nil, fmt.Errorf("%s is not JSON", Beside(plugin, "config.json"))
 	}
-	return config, nil
+	var text json.RawMessage
+	if err := json.Unmarshal(config, &text); err != nil {
+		return nil, fmt.Errorf("%s is not JSON: %w", Beside(plugin, "config.json"), err)
+	}
+	return text, nil
 }
 
 // ReadFile reads records from a file; - is stdin.

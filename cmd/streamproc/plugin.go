@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -220,6 +221,9 @@ func column(w io.Writer, name string, lines []string) {
 	}
 }
 
+// testWidth is how much of a line of wanted output is shown: a plugin gone wrong may make it of any length.
+const testWidth = 400
+
 func pluginTestCommand() *cobra.Command {
 	var f moduleFlags
 	var files workshop.Files
@@ -248,7 +252,9 @@ message. A filtered record leaves no line.`,
 			case err != nil:
 				return &exit{exitFailed, err}
 			case diff != "":
-				fmt.Fprint(cmd.OutOrStdout(), diff)
+				for line := range strings.Lines(diff) {
+					fmt.Fprintln(cmd.OutOrStdout(), cut(strings.TrimSuffix(line, "\n"), testWidth))
+				}
 				return &exit{exitFailed, fmt.Errorf("%s does not give what is wanted; if it is right, say --update", args[0])}
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "ok")
