@@ -145,6 +145,8 @@ func (s *show) record(r devstack.Seen) {
 		}
 		why := fmt.Sprintf("%s at %s: %s: %s", r.Headers["sp-origin"], where, r.Headers["sp-reason"], r.Headers["sp-error"])
 		s.fact(name, cut(why, deadLength))
+	case n <= samplesATopic && r.Value == nil:
+		s.line(s.style(faint, fmt.Sprintf("%-*s", margin, name)+"a tombstone"))
 	case n <= samplesATopic:
 		s.line(s.style(faint, fmt.Sprintf("%-*s", margin, name)) + cut(string(r.Value), s.width-margin-1))
 	}
