@@ -203,7 +203,7 @@ func (p *Project) put(place, text string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return fmt.Errorf("writing the project: %w", err)
 	}
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil { //nolint:gosec // a daemon of another user may have to read it
 		return fmt.Errorf("writing the project: %w", err)
 	}
 	return nil

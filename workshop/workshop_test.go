@@ -147,6 +147,9 @@ func TestASaveOfTheSourceIsOne(t *testing.T) {
 			if err != nil || filepath.Ext(file) == ".wasm" {
 				t.Errorf("%s: %s, %v", lang, file, err)
 			}
+			if info, err := os.Stat(file); err != nil || info.Mode().Perm()&0o044 != 0o044 {
+				t.Errorf("%s: %s is for this user alone: %v, %v", lang, file, info.Mode(), err)
+			}
 			wrote = wrote || filepath.Ext(file) != ".jsonl" && strings.Contains(string(text), "paid-orders") && strings.Contains(string(text), "seen")
 		}
 		if !wrote {
