@@ -62,7 +62,7 @@ sim: ## the engine on virtual time under aimed faults, on all cores; RUNS=100000
 	go run ./sim/cmd/sim -runs $(RUNS)
 	go test -timeout 60m ./sim/enumerate -args -enumerate.every
 
-mutants: ## the engine broken on purpose: the harness must notice each
+mutants: ## the engine and its metering broken on purpose: the harness must notice each
 	go run ./sim/cmd/mutants
 
 SOAK := 10m

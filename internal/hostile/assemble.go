@@ -7,6 +7,7 @@ import "encoding/binary"
 // The opcodes that are used here.
 const (
 	Unreachable  = 0x00
+	Nop          = 0x01
 	Block        = 0x02
 	Loop         = 0x03
 	If           = 0x04
@@ -99,9 +100,9 @@ func Get(n int) []byte { return Code(LocalGet, U(uint64(n))) }
 
 // Module is put together piece by piece, and written by Bytes.
 type Module struct {
-	types, imports, functions, tables, memories, globals, exports, elements, codes [][]byte
-	start                                                                          []byte
-	imported                                                                       int
+	types, imports, functions, tables, memories, globals, exports, elements, codes, data [][]byte
+	start                                                                                []byte
+	imported                                                                             int
 }
 
 // Type adds a function type, written "ii:I": parameters, a colon, results.
@@ -168,6 +169,18 @@ func (m *Module) Elements(functions ...int) {
 	m.elements = append(m.elements, out)
 }
 
+// PassiveElements are functions that table.init takes, from the last segment of elements.
+func (m *Module) PassiveElements(functions ...int) {
+	out := Code(1, 0, U(uint64(len(functions))))
+	for _, f := range functions {
+		out = append(out, U(uint64(f))...)
+	}
+	m.elements = append(m.elements, out)
+}
+
+// PassiveData are bytes that memory.init takes, from the last segment of data.
+func (m *Module) PassiveData(b []byte) { m.data = append(m.data, Code(1, U(uint64(len(b))), b)) }
+
 // Global adds a mutable global of 32 bits.
 func (m *Module) Global() { m.globals = append(m.globals, Code(I32, 1, Const(0), End)) }
 
@@ -201,9 +214,13 @@ func (m *Module) Bytes() []byte {
 	for _, s := range []struct {
 		id    int
 		items [][]byte
-	}{{1, m.types}, {2, m.imports}, {3, m.functions}, {4, m.tables}, {5, m.memories}, {6, m.globals}, {7, m.exports}, {8, nil}, {9, m.elements}, {10, m.codes}} {
+	}{{1, m.types}, {2, m.imports}, {3, m.functions}, {4, m.tables}, {5, m.memories}, {6, m.globals}, {7, m.exports}, {8, nil}, {9, m.elements}, {12, nil},
+		{10, m.codes}, {11, m.data}} {
 		if s.id == 8 && m.start != nil {
 			out = append(out, Section(8, m.start)...)
+		}
+		if s.id == 12 && m.data != nil {
+			out = append(out, Section(12, U(uint64(len(m.data))))...)
 		}
 		if len(s.items) > 0 {
 			content := U(uint64(len(s.items)))

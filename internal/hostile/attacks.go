@@ -10,9 +10,9 @@ type Attack struct {
 	Want   string // part of the message
 }
 
-// plugin begins a module that speaks sp1, with what Import and Table add in prepare. attack is code of type () -> i32,
+// Plugin begins a module that speaks sp1, with what Import and Table add in prepare. attack is code of type () -> i32,
 // the answer of sp_filter for a record that begins with x.
-func plugin(pages int64, prepare func(*Module) (attack []byte)) []byte {
+func Plugin(pages int64, prepare func(*Module) (attack []byte)) []byte {
 	return pluginUpTo(pages, -1, prepare)
 }
 
@@ -103,20 +103,20 @@ func endless() []Attack {
 		Loop, Empty, Get(2), Repeat(200, Code(I32Load, 2, 0)), LocalSet, 2, Br, 0, End, Const(1))
 	const fuel, depth = "limit fuel of 10000000 units", "limit depth of 1000"
 	return []Attack{
-		{"loop", plugin(1, code(Loop, Empty, Br, 0, End, Const(1))), "fuel", fuel},
-		{"loop in a loop", plugin(1, code(Loop, Empty, Loop, Empty, Const(1), BrIf, 0, End, Br, 0, End, Const(1))), "fuel", fuel},
-		{"loop by br_table", plugin(1, code(Loop, Empty, Const(7), BrTable, 1, 0, 0, End, Const(1))), "fuel", fuel},
-		{"2^33 calls", plugin(1, tree), "fuel", fuel},
-		{"2^33 calls around a dead loop", plugin(1, treeAround(Br, 0)), "fuel", fuel},
-		{"2^33 calls around a loop that an arm leaves out", plugin(1, treeAround(Const(1), If, Empty, Br, 1, Else, End)), "fuel", fuel},
-		{"2^33 calls around a loop that a branch leaves out", plugin(1, treeAround(Const(1), BrIf, 0)), "fuel", fuel},
-		{"2^33 calls through the table", plugin(1, treeThroughTable), "fuel", fuel},
-		{"addresses of a function", plugin(1, code(Loop, Empty, Repeat(100, Code(RefFunc, 0, Drop)), Br, 0, End, Const(1))), "fuel", fuel},
-		{"loads from where the last one led", plugin(480, walk), "fuel", fuel},
-		{"recursion", plugin(1, recursion(0)), "depth", depth},
-		{"recursion with large frames", plugin(1, recursion(9_000)), "depth", depth},
-		{"recursion with a wide stack", plugin(1, wide), "depth", depth},
-		{"mutual recursion through the table", plugin(1, mutual), "depth", depth},
+		{"loop", Plugin(1, code(Loop, Empty, Br, 0, End, Const(1))), "fuel", fuel},
+		{"loop in a loop", Plugin(1, code(Loop, Empty, Loop, Empty, Const(1), BrIf, 0, End, Br, 0, End, Const(1))), "fuel", fuel},
+		{"loop by br_table", Plugin(1, code(Loop, Empty, Const(7), BrTable, 1, 0, 0, End, Const(1))), "fuel", fuel},
+		{"2^33 calls", Plugin(1, tree), "fuel", fuel},
+		{"2^33 calls around a dead loop", Plugin(1, treeAround(Br, 0)), "fuel", fuel},
+		{"2^33 calls around a loop that an arm leaves out", Plugin(1, treeAround(Const(1), If, Empty, Br, 1, Else, End)), "fuel", fuel},
+		{"2^33 calls around a loop that a branch leaves out", Plugin(1, treeAround(Const(1), BrIf, 0)), "fuel", fuel},
+		{"2^33 calls through the table", Plugin(1, treeThroughTable), "fuel", fuel},
+		{"addresses of a function", Plugin(1, code(Loop, Empty, Repeat(100, Code(RefFunc, 0, Drop)), Br, 0, End, Const(1))), "fuel", fuel},
+		{"loads from where the last one led", Plugin(480, walk), "fuel", fuel},
+		{"recursion", Plugin(1, recursion(0)), "depth", depth},
+		{"recursion with large frames", Plugin(1, recursion(9_000)), "depth", depth},
+		{"recursion with a wide stack", Plugin(1, wide), "depth", depth},
+		{"mutual recursion through the table", Plugin(1, mutual), "depth", depth},
 	}
 }
 
@@ -125,23 +125,23 @@ func greedy() []Attack {
 	duplicate := Code(Const(0), Const(64), Const(16<<20), 0xfc, 10, 0, 0)
 	const fuel = "limit fuel of 10000000 units"
 	return []Attack{
-		{"2,000 memory.fill in a row", plugin(257, code(Repeat(2_000, fill), Const(1))), "fuel", fuel},
-		{"2,000 memory.copy in a row", plugin(258, code(Repeat(2_000, duplicate), Const(1))), "fuel", fuel},
-		{"memory.fill in a loop", plugin(257, code(Loop, Empty, fill, Br, 0, End, Const(1))), "fuel", fuel},
-		{"memory page by page", plugin(1, code(Loop, Empty, Const(1), MemoryGrow, 0, Const(-1), I32Ne, BrIf, 0, End, Const(1))), "", ""},
-		{"memory.grow of 60,000 pages", plugin(1, code(Const(60_000), MemoryGrow, 0, Const(-1), I32Eq)), "", ""},
-		{"memory.grow of 2^32-1 pages", plugin(1, code(Const(-1), MemoryGrow, 0, Const(-1), I32Eq)), "", ""},
+		{"2,000 memory.fill in a row", Plugin(257, code(Repeat(2_000, fill), Const(1))), "fuel", fuel},
+		{"2,000 memory.copy in a row", Plugin(258, code(Repeat(2_000, duplicate), Const(1))), "fuel", fuel},
+		{"memory.fill in a loop", Plugin(257, code(Loop, Empty, fill, Br, 0, End, Const(1))), "fuel", fuel},
+		{"memory page by page", Plugin(1, code(Loop, Empty, Const(1), MemoryGrow, 0, Const(-1), I32Ne, BrIf, 0, End, Const(1))), "", ""},
+		{"memory.grow of 60,000 pages", Plugin(1, code(Const(60_000), MemoryGrow, 0, Const(-1), I32Eq)), "", ""},
+		{"memory.grow of 2^32-1 pages", Plugin(1, code(Const(-1), MemoryGrow, 0, Const(-1), I32Eq)), "", ""},
 		{"memory that says 4 GiB, to the limit and a page beyond", pluginUpTo(1, 65_536, code(Const(512), MemoryGrow, 0, Const(-1), I32Eq,
 			Const(511), MemoryGrow, 0, Drop, Const(1), MemoryGrow, 0, Const(-1), I32Eq, I32And, MemorySize, 0, Const(512), I32Eq, I32And)), "", ""},
-		{"table.grow within its maximum", plugin(1, func(m *Module) []byte {
+		{"table.grow within its maximum", Plugin(1, func(m *Module) []byte {
 			m.Table(1, 100_000)
 			return Code(0xd0, FuncRef, Const(99_999), 0xfc, 15, 0, Drop, Const(1))
 		}), "", ""},
-		{"table.grow beyond it", plugin(1, func(m *Module) []byte {
+		{"table.grow beyond it", Plugin(1, func(m *Module) []byte {
 			m.Table(1, 100_000)
 			return Code(0xd0, FuncRef, Const(-1), 0xfc, 15, 0, Const(-1), I32Eq)
 		}), "", ""},
-		{"table.fill for ever", plugin(1, func(m *Module) []byte {
+		{"table.fill for ever", Plugin(1, func(m *Module) []byte {
 			m.Table(100_000, -1)
 			return Code(Loop, Empty, Const(0), 0xd0, FuncRef, Const(100_000), 0xfc, 17, 0, Br, 0, End, Const(1))
 		}), "fuel", fuel},
@@ -157,13 +157,13 @@ func traps() []Attack {
 		}
 	}
 	return []Attack{
-		{"unreachable", plugin(1, code(Unreachable, Const(1))), "trap", "unreachable"},
-		{"division by zero", plugin(1, code(Const(1), Const(0), I32DivS)), "trap", "integer divide by zero"},
-		{"load out of bounds", plugin(1, code(Const(-1), I32Load, 2, 0)), "trap", "out of bounds memory access"},
-		{"call of a wrong type", plugin(1, indirect(":", 0)), "trap", "indirect call type mismatch"},
-		{"call of nothing", plugin(1, indirect(":", 1)), "trap", "invalid table access"},
-		{"fill out of bounds", plugin(1, code(Const(-1), Const(0), Const(16), 0xfc, 11, 0, Const(1))), "trap", "out of bounds memory access"},
-		{"unknown answer", plugin(1, code(Const(7))), "contract", "sp_filter returned 7"},
+		{"unreachable", Plugin(1, code(Unreachable, Const(1))), "trap", "unreachable"},
+		{"division by zero", Plugin(1, code(Const(1), Const(0), I32DivS)), "trap", "integer divide by zero"},
+		{"load out of bounds", Plugin(1, code(Const(-1), I32Load, 2, 0)), "trap", "out of bounds memory access"},
+		{"call of a wrong type", Plugin(1, indirect(":", 0)), "trap", "indirect call type mismatch"},
+		{"call of nothing", Plugin(1, indirect(":", 1)), "trap", "invalid table access"},
+		{"fill out of bounds", Plugin(1, code(Const(-1), Const(0), Const(16), 0xfc, 11, 0, Const(1))), "trap", "out of bounds memory access"},
+		{"unknown answer", Plugin(1, code(Const(7))), "contract", "sp_filter returned 7"},
 	}
 }
 
@@ -182,7 +182,7 @@ func Deep() []byte {
 func Starts() []Attack {
 	forever := Code(Loop, Empty, Br, 0, End)
 	phase := func(name string) []byte {
-		return plugin(1, func(m *Module) []byte {
+		return Plugin(1, func(m *Module) []byte {
 			f := m.Func(":", 0, forever)
 			if name == "" {
 				m.Start(f)
@@ -195,11 +195,11 @@ func Starts() []Attack {
 	return []Attack{
 		{"start function", phase(""), "", "calling the start function: it spent more than the limit fuel of 500000000 units"},
 		{"_initialize", phase("_initialize"), "", "calling _initialize: it spent more than the limit fuel of 500000000 units"},
-		{"sp_init", plugin(1, func(m *Module) []byte {
+		{"sp_init", Plugin(1, func(m *Module) []byte {
 			m.Export("sp_init", m.Func("ii:i", 0, Code(forever, Const(0))))
 			return Const(1)
 		}), "", "calling sp_init: it spent more than the limit fuel of 500000000 units"},
-		{"exit", plugin(1, func(m *Module) []byte {
+		{"exit", Plugin(1, func(m *Module) []byte {
 			exit := m.Import(wasi, "proc_exit", "i:")
 			m.Export("_start", m.Func(":", 0, Code(Const(0), Call, U(uint64(exit)))))
 			return Const(1)
@@ -237,7 +237,7 @@ func Stumbles() (list []Attack) {
 // StartsOnce is a plugin that starts while it has seen no record, traps at those that begin with x, and refuses to start anew.
 // Each of its other functions writes to its memory.
 func StartsOnce() []byte {
-	return plugin(1, func(m *Module) []byte {
+	return Plugin(1, func(m *Module) []byte {
 		clock := m.Import(wasi, "clock_time_get", "iIi:i")
 		m.Export("sp_init", m.Func("ii:i", 0, Code(Const(0), I64Const, 0, Const(64), Call, U(uint64(clock)), Drop,
 			Const(64), I32Load, 2, 0, Const(1_000), I32Ne)))
@@ -298,7 +298,7 @@ func Measure(nested int) []byte {
 
 // Steers is a plugin with the name of an export that would colour a terminal, and turn the direction of its text.
 func Steers() []byte {
-	return plugin(1, func(m *Module) []byte {
+	return Plugin(1, func(m *Module) []byte {
 		m.Export(Steering, m.Func(":", 0, nil))
 		return Const(1)
 	})

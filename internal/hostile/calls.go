@@ -28,24 +28,24 @@ func calls() []Attack {
 	}
 	const fuel = "limit fuel of 10000000 units"
 	return []Attack{
-		{"empty lines without end", plugin(257, full('\n')), "fuel", fuel},
-		{"one line without end", plugin(257, full('a')), "fuel", fuel},
-		{"polls without end", plugin(2, again(-1, wasi, "poll_oneoff", "iiii:i", Code(Const(0), Const(65_536), Const(1_024), Const(128_000)))), "fuel", fuel},
-		{"write of 16 GB", plugin(257, all), "fuel", fuel},
-		{"log of a range beyond memory", plugin(1, host("sp1", "log", "iii:", 1, -1, -1)), "", ""},
-		{"error of a range that wraps", plugin(1, host("sp1", "error", "iii:", -1, 65_000, -1)), "", ""},
-		{"error for a record that is none", plugin(1, host("sp1", "error", "iii:", 1_000_000, 0, 1)), "", ""},
-		{"log of nothing", plugin(1, host("sp1", "log", "iii:", 1, 0, 0)), "", ""},
-		{"metric that is none", plugin(1, func(m *Module) []byte {
+		{"empty lines without end", Plugin(257, full('\n')), "fuel", fuel},
+		{"one line without end", Plugin(257, full('a')), "fuel", fuel},
+		{"polls without end", Plugin(2, again(-1, wasi, "poll_oneoff", "iiii:i", Code(Const(0), Const(65_536), Const(1_024), Const(128_000)))), "fuel", fuel},
+		{"write of 16 GB", Plugin(257, all), "fuel", fuel},
+		{"log of a range beyond memory", Plugin(1, host("sp1", "log", "iii:", 1, -1, -1)), "", ""},
+		{"error of a range that wraps", Plugin(1, host("sp1", "error", "iii:", -1, 65_000, -1)), "", ""},
+		{"error for a record that is none", Plugin(1, host("sp1", "error", "iii:", 1_000_000, 0, 1)), "", ""},
+		{"log of nothing", Plugin(1, host("sp1", "log", "iii:", 1, 0, 0)), "", ""},
+		{"metric that is none", Plugin(1, func(m *Module) []byte {
 			f := m.Import("sp1", "metric_add", "iI:")
 			return Code(Const(-1), I64Const, S(5), Call, U(uint64(f)), Const(1))
 		}), "", ""},
-		{"1 M host calls", plugin(1, again(1_000_000, "sp1", "log", "iii:", Code(Const(1), Const(0), Const(0)))), "limit", "more than 256 host calls per record"},
-		{"1 M questions for the time", plugin(1, again(1_000_000, "sp1", "now_ms", ":I", nil)), "limit", "more than 256 host calls per record"},
-		{"1 GB of log", plugin(257, again(100, "sp1", "log", "iii:", Code(Const(1), Const(0), Const(10<<20)))), "", ""},
-		{"16 MiB of random bytes", plugin(257, again(10_000, wasi, "random_get", "ii:i", Code(Const(0), Const(16<<20)))), "limit", "more than 1048576 random bytes"},
-		{"exit in the middle", plugin(1, host(wasi, "proc_exit", "i:", 0)), "trap", "the plugin called proc_exit"},
-		{"abort", plugin(1, host("env", "abort", "iiii:", -1, -1, 1, 1)), "trap", "abort"},
+		{"1 M host calls", Plugin(1, again(1_000_000, "sp1", "log", "iii:", Code(Const(1), Const(0), Const(0)))), "limit", "more than 256 host calls per record"},
+		{"1 M questions for the time", Plugin(1, again(1_000_000, "sp1", "now_ms", ":I", nil)), "limit", "more than 256 host calls per record"},
+		{"1 GB of log", Plugin(257, again(100, "sp1", "log", "iii:", Code(Const(1), Const(0), Const(10<<20)))), "", ""},
+		{"16 MiB of random bytes", Plugin(257, again(10_000, wasi, "random_get", "ii:i", Code(Const(0), Const(16<<20)))), "limit", "more than 1048576 random bytes"},
+		{"exit in the middle", Plugin(1, host(wasi, "proc_exit", "i:", 0)), "trap", "the plugin called proc_exit"},
+		{"abort", Plugin(1, host("env", "abort", "iiii:", -1, -1, 1, 1)), "trap", "abort"},
 	}
 }
 
@@ -68,27 +68,27 @@ func surroundings() []Attack {
 		return errno("path_open", "iiiiiIIii:i", 63, c, Const(from), Const(0), Const(32), Const(int64(len(path))), Const(0), I64Const, S(-1), I64Const, S(-1), Const(0), Const(16))
 	}
 	return []Attack{
-		{"write to file 0", plugin(1, errno("fd_write", "iiii:i", 8, Const(0), Const(0), Const(1), Const(16))), "", ""},
-		{"write to file 3", plugin(1, errno("fd_write", "iiii:i", 8, Const(3), Const(0), Const(1), Const(16))), "", ""},
-		{"write to file 4", plugin(1, errno("fd_write", "iiii:i", 8, Const(4), Const(0), Const(1), Const(16))), "", ""},
-		{"write to file 2^32-1", plugin(1, errno("fd_write", "iiii:i", 8, Const(-1), Const(0), Const(1), Const(16))), "", ""},
-		{"write of 2^32-1 buffers", plugin(1, errno("fd_write", "iiii:i", 21, Const(1), Const(0), Const(-1), Const(16))), "", ""},
-		{"read from a file", plugin(1, errno("fd_pread", "iiiIi:i", 8, Const(3), Const(0), Const(1), I64Const, 0, Const(16))), "", ""},
-		{"open of ../../etc/passwd", plugin(1, open("../../etc/passwd", 3)), "", ""},
-		{"open of ../../etc/passwd from where there is nothing", plugin(1, open("../../etc/passwd", -1)), "", ""},
-		{"open of /etc/passwd", plugin(1, open("/etc/passwd", 0)), "", ""},
-		{"open of a path beyond memory", plugin(1, errno("path_open", "iiiiiIIii:i", 63, Const(3), Const(0), Const(-1), Const(-1), Const(0), I64Const, 0, I64Const, 0, Const(0), Const(-1))), "", ""},
-		{"socket", plugin(1, errno("sock_accept", "iii:i", 52, Const(3), Const(0), Const(16))), "", ""},
-		{"environment", plugin(1, errno("environ_sizes_get", "ii:i", 0, Const(16), Const(20))), "", ""},
-		{"sleep of 5 s", plugin(1, errno("poll_oneoff", "iiii:i", 0, Const(16), Const(1), I32Store, 2, 0, Const(24), I64Const, S(5_000_000_000), I64Store, 3, 0,
+		{"write to file 0", Plugin(1, errno("fd_write", "iiii:i", 8, Const(0), Const(0), Const(1), Const(16))), "", ""},
+		{"write to file 3", Plugin(1, errno("fd_write", "iiii:i", 8, Const(3), Const(0), Const(1), Const(16))), "", ""},
+		{"write to file 4", Plugin(1, errno("fd_write", "iiii:i", 8, Const(4), Const(0), Const(1), Const(16))), "", ""},
+		{"write to file 2^32-1", Plugin(1, errno("fd_write", "iiii:i", 8, Const(-1), Const(0), Const(1), Const(16))), "", ""},
+		{"write of 2^32-1 buffers", Plugin(1, errno("fd_write", "iiii:i", 21, Const(1), Const(0), Const(-1), Const(16))), "", ""},
+		{"read from a file", Plugin(1, errno("fd_pread", "iiiIi:i", 8, Const(3), Const(0), Const(1), I64Const, 0, Const(16))), "", ""},
+		{"open of ../../etc/passwd", Plugin(1, open("../../etc/passwd", 3)), "", ""},
+		{"open of ../../etc/passwd from where there is nothing", Plugin(1, open("../../etc/passwd", -1)), "", ""},
+		{"open of /etc/passwd", Plugin(1, open("/etc/passwd", 0)), "", ""},
+		{"open of a path beyond memory", Plugin(1, errno("path_open", "iiiiiIIii:i", 63, Const(3), Const(0), Const(-1), Const(-1), Const(0), I64Const, 0, I64Const, 0, Const(0), Const(-1))), "", ""},
+		{"socket", Plugin(1, errno("sock_accept", "iii:i", 52, Const(3), Const(0), Const(16))), "", ""},
+		{"environment", Plugin(1, errno("environ_sizes_get", "ii:i", 0, Const(16), Const(20))), "", ""},
+		{"sleep of 5 s", Plugin(1, errno("poll_oneoff", "iiii:i", 0, Const(16), Const(1), I32Store, 2, 0, Const(24), I64Const, S(5_000_000_000), I64Store, 3, 0,
 			Const(0), Const(100), Const(1), Const(200))), "", ""},
-		{"poll that writes over what it reads", plugin(1, errno("poll_oneoff", "iiii:i", 0, Const(16), Const(16), Const(9), Const(16))), "", ""},
-		{"random bytes over the record", plugin(1, errno("random_get", "ii:i", 0, Const(1000), Const(100))), "", ""},
-		{"random bytes beyond memory", plugin(1, errno("random_get", "ii:i", 21, Const(-1), Const(-1))), "", ""},
-		{"random bytes from the last on", plugin(1, errno("random_get", "ii:i", 21, Const(1<<16-1), Const(2))), "", ""},
-		{"no random bytes", plugin(1, errno("random_get", "ii:i", 0, Const(1<<16), Const(0))), "", ""},
-		{"read over what says where to", plugin(1, errno("fd_read", "iiii:i", 0, Const(0), Const(16), Const(1), Const(16))), "", ""},
-		{"poll of 2^32-1 subscriptions", plugin(1, errno("poll_oneoff", "iiii:i", 21, Const(0), Const(0), Const(-1), Const(0))), "", ""},
+		{"poll that writes over what it reads", Plugin(1, errno("poll_oneoff", "iiii:i", 0, Const(16), Const(16), Const(9), Const(16))), "", ""},
+		{"random bytes over the record", Plugin(1, errno("random_get", "ii:i", 0, Const(1000), Const(100))), "", ""},
+		{"random bytes beyond memory", Plugin(1, errno("random_get", "ii:i", 21, Const(-1), Const(-1))), "", ""},
+		{"random bytes from the last on", Plugin(1, errno("random_get", "ii:i", 21, Const(1<<16-1), Const(2))), "", ""},
+		{"no random bytes", Plugin(1, errno("random_get", "ii:i", 0, Const(1<<16), Const(0))), "", ""},
+		{"read over what says where to", Plugin(1, errno("fd_read", "iiii:i", 0, Const(0), Const(16), Const(1), Const(16))), "", ""},
+		{"poll of 2^32-1 subscriptions", Plugin(1, errno("poll_oneoff", "iiii:i", 21, Const(0), Const(0), Const(-1), Const(0))), "", ""},
 	}
 }
 
@@ -110,5 +110,5 @@ func Calls(times int64, module, name, kind string, args ...int64) []byte {
 	for _, a := range args {
 		c = append(c, Const(a)...)
 	}
-	return plugin(32, again(times, module, name, kind, c))
+	return Plugin(32, again(times, module, name, kind, c))
 }

@@ -4,7 +4,7 @@ package hostile
 func Dear() []Attack {
 	// Each turn does the same some hundred times, so that the loop itself is little of it.
 	forever := func(pages int64, before []byte, turn ...any) []byte {
-		return plugin(pages, code(before, Loop, Empty, Repeat(100, Code(turn...)), Br, 0, End, Const(1)))
+		return Plugin(pages, code(before, Loop, Empty, Repeat(100, Code(turn...)), Br, 0, End, Const(1)))
 	}
 	bulk := func(op int, zeros int, args ...int64) []byte {
 		var c []byte
@@ -21,7 +21,7 @@ func Dear() []Attack {
 	// next is the address of another page, for each of a long row of different ones.
 	next := Code(Get(2), Const(1664525), 0x6c, Const(1013904223), I32Add, LocalTee, 2, Const(4), 0x76, Const(480<<16-4096), 0x71)
 	return []Attack{
-		dear("turns of a loop", plugin(1, code(Loop, Empty, Br, 0, End, Const(1)))),
+		dear("turns of a loop", Plugin(1, code(Loop, Empty, Br, 0, End, Const(1)))),
 		dear("additions", forever(1, nil, Get(2), Const(3), I32Add, LocalSet, 2)),
 		dear("multiplications in a chain", forever(1, nil, Get(2), Get(2), 0x6c, LocalSet, 2)),
 		dear("divisions in a chain", forever(1, nil, I64Const, S(-1), Get(2), 0xad, I64Const, 3, 0x84, I64DivU, 0xa7, LocalSet, 2)),
@@ -48,19 +48,19 @@ func Dear() []Attack {
 		dear("fills of 15 MiB", forever(512, nil, bulk(11, 1, 1, 7, 15<<20))),
 		dear("growth by nothing", forever(1, nil, Const(0), MemoryGrow, 0, Drop)),
 		dear("growth beyond the limit", forever(1, nil, Const(-1), MemoryGrow, 0, Drop)),
-		dear("fills of a table", plugin(1, func(m *Module) []byte {
+		dear("fills of a table", Plugin(1, func(m *Module) []byte {
 			m.Table(100_000, -1)
 			return Code(Loop, Empty, Const(0), 0xd0, FuncRef, Const(100_000), 0xfc, 17, 0, Br, 0, End, Const(1))
 		})),
-		dear("fills of a table with one", plugin(1, func(m *Module) []byte {
+		dear("fills of a table with one", Plugin(1, func(m *Module) []byte {
 			m.Table(100_000, -1)
 			return Code(Loop, Empty, Repeat(100, Code(Const(0), 0xd0, FuncRef, Const(1), 0xfc, 17, 0)), Br, 0, End, Const(1))
 		})),
-		dear("growth of a table by nothing", plugin(1, func(m *Module) []byte {
+		dear("growth of a table by nothing", Plugin(1, func(m *Module) []byte {
 			m.Table(1, 100_000)
 			return Code(Loop, Empty, Repeat(100, Code(0xd0, FuncRef, Const(0), 0xfc, 15, 0, Drop)), Br, 0, End, Const(1))
 		})),
-		dear("calls that cannot be foreseen", plugin(1, func(m *Module) []byte {
+		dear("calls that cannot be foreseen", Plugin(1, func(m *Module) []byte {
 			t := m.Type(":")
 			var all []int
 			for range 64 {

@@ -34,6 +34,14 @@ func Structure() []Case {
 		{"bodies without functions", Code([]byte(Header), Section(10, Code(1, 2, 0, End))), "more bodies than functions"},
 		{"functions without bodies", Code([]byte(Header), Section(1, Code(1, 0x60, 0, 0)), Section(3, Code(2, 0, 0))), "2 functions are declared, and 0 have bodies"},
 		{"custom section of 17 MiB", Code([]byte(Header), Section(0, Code(text("x"), make([]byte, 17<<20)))), "bytes are over the limit of 16777216"},
+		{"names that end too early", named(Code(1, 4, 1, 1, 97, 0)), ""},
+		{"2^32-1 names of functions", named(Code(1, 5, U(1<<32-1))), ""},
+		{"2^32-1 names of locals", named(Code(2, 5, U(1<<32-1))), ""},
+		{"2^32-1 names of locals behind the name of a module", named(Code(0, 8, 0, 2, 5, U(1<<32-1))), ""},
+		{"2^32-1 names of locals behind those of functions", named(Code(1, 10, 1, 0, 0, 2, 5, U(1<<32-1))), ""},
+		{"a name that is no text", named(Code(0, 2, 1, 0xff)), ""},
+		{"a name with a number of 64 bits", named(Code(1, 13, 1, U(1<<63), 1, 110)), ""},
+		{"two sections of names", Named(Named([]byte(Header), 0, "a"), 0, "b"), "there are two sections of names"},
 		{"custom section beyond the file", Code([]byte(Header), 0, U(50<<20)), "truncated"},
 	}
 	return append(append(append(cases, dear()...), features()...), bounded()...)
@@ -84,10 +92,18 @@ func dear() []Case {
 		alive = append(alive, Code(Get(i), I32Add)...)
 	}
 	alive = append(alive, Drop)
+	returns := func(functions, n int) []byte {
+		var m Module
+		for range functions {
+			m.Func(":", 0, Repeat(n, Code(Return)))
+		}
+		return m.Bytes()
+	}
 	return []Case{
 		{"50 M locals in 38 bytes", locals(50_000_000), "50000000 locals are over the limit of 10000"},
 		{"2 x (2^32-1) locals", locals(1<<32-1, 1<<32-1), "locals are over the limit"},
 		{"5 x 2^32-1 locals", locals(1<<32-1, 1<<32-1, 1<<32-1, 1<<32-1, 1), "locals are over the limit"},
+		{"locals that wrap around", locals(5_000, 1<<32-5_000), "4294967296 locals are over the limit of 10000"},
 		{"10,000 locals", locals(10_000), ""},
 		{"1,000 locals, all alive", Function(1_000, Code(alive)), ""},
 		{"10,001 locals", locals(5_000, 5_001), "10001 locals are over the limit of 10000"},
@@ -108,6 +124,7 @@ func dear() []Case {
 		{"40,000 blocks with a way out", exits(40_000), "ifs, loops and branched-to blocks"},
 		{"50,000 loops in a row", loops(50_000), "ifs, loops and branched-to blocks"},
 		{"100,000 straight instructions", Function(0, Repeat(100_000, Code(Const(1), Drop))), ""},
+		{"1,000,000 returns", returns(4, 250_000), "1000001 places that metering changes are over the limit of 1000000"},
 		{"1,000,000 straight instructions", Function(0, Repeat(1_000_000, Code(Const(1), Drop))), "bytes in one function are over the limit of 524288"},
 	}
 }
@@ -134,6 +151,7 @@ func features() []Case {
 		{"call_ref", body(0x14, 0), "typed function references"},
 		{"relaxed SIMD", body(0xfd, U(0x105)), "it uses relaxed SIMD"},
 		{"SIMD", body(0xfd, 12, make([]byte, 16), Drop), ""},
+		{"SIMD with a longer number", body(0xfd, 0x8c, 0, make([]byte, 16), Drop), "the number 12 of an instruction on vectors is written in 2 bytes"},
 		{"no instruction", body(0x27), "instruction 0x27 is unknown"},
 		{"no SIMD instruction", body(0xfd, U(0x9a)), "unknown"},
 	}
@@ -169,10 +187,38 @@ func bounded() []Case {
 		{"global that would be the fuel", Function(0, Code(I64Const, 0, GlobalSet, 0)), "global 0 is not among the 0 there are"},
 		{"local that would be ours", Function(1, Code(Const(0), LocalSet, 1)), "local 1 is not among the 1 there are"},
 		{"label that would be ours", Function(0, Code(Br, 1)), "label 1 is not among the 1 there are"},
+		{"type of a block that would be ours", twoResults(Code(Block, 1, Const(1), Const(1), End)), "type 1 is not among the 1 there are"},
+		{"type of a call that would be ours", twoResults(Code(Const(0), CallIndirect, 1, 0)), "type 1 is not among the 1 there are"},
+		{"export of the global that would be the fuel", Code([]byte(Header), Section(7, Code(1, text("x"), 3, 0))), `the export "x" names global 0 of 0`},
+		{"export of a global", Code([]byte(Header), Section(6, Code(1, I32, 1, Const(0), End)), Section(7, Code(1, text("x"), 3, 0))), ""},
+		{"address of the start function", addressOfStart(func(*Module) {}), "function 0 is not declared"},
+		{"address of the start function, in an element", addressOfStart(func(m *Module) { m.PassiveElements(0) }), ""},
+		{"address of the start function, exported", addressOfStart(func(m *Module) { m.Export("start", 0) }), ""},
 		{"export of a reserved name", reserved("__sp_fuel"), "the export __sp_fuel has a name that is reserved"},
 		{"export of another", reserved("__sp_start"), "the export __sp_start has a name that is reserved"},
+		{"export of the third", reserved("__sp_depth"), "the export __sp_depth has a name that is reserved"},
 	}
 }
+
+// twoResults is a module with a function for which metering adds a type, as there is none of two results and no parameters.
+func twoResults(code []byte) []byte {
+	var m Module
+	m.Table(1, 1)
+	m.Func("i:ii", 0, code)
+	return m.Bytes()
+}
+
+// addressOfStart is a module that takes the address of its start function, twice.
+func addressOfStart(prepare func(m *Module)) []byte {
+	var m Module
+	m.Start(m.Func(":", 0, nil))
+	m.Func(":", 0, Repeat(2, Code(RefFunc, 0, Drop)))
+	prepare(&m)
+	return m.Bytes()
+}
+
+// named is a module of nothing but a section of names.
+func named(parts []byte) []byte { return Code([]byte(Header), Section(0, Code(text("name"), parts))) }
 
 func reserved(name string) []byte {
 	var m Module
@@ -184,13 +230,13 @@ func reserved(name string) []byte {
 func Borders() []Case {
 	const kindTable, kindMemory, kindGlobal = 1, 2, 3
 	imported := func(kind int, is ...any) []byte {
-		return plugin(1, func(m *Module) []byte {
+		return Plugin(1, func(m *Module) []byte {
 			m.imports = append(m.imports, Code(text("env"), text("it"), kind, Code(is...)))
 			return Const(1)
 		})
 	}
 	function := func(module, name, kind string) []byte {
-		return plugin(1, func(m *Module) []byte {
+		return Plugin(1, func(m *Module) []byte {
 			m.Import(module, name, kind)
 			return Const(1)
 		})

@@ -1,7 +1,5 @@
 package meter
 
-import "slices"
-
 // body is the code of one function and what is to be changed in it.
 type body struct {
 	from, code, to int // the locals, the first instruction, the end
@@ -9,7 +7,6 @@ type body struct {
 	locals         uint32
 	frame          uint32 // slots that a call takes on the stack: locals and operands, as an upper bound
 	calls          []uint32
-	indirect       []uint32 // types that it calls through the table
 	edits          []edit
 	temporary      bool // it needs a local for lengths
 	guarded        bool // it comes to the head of a loop that checks before it does anything
@@ -62,11 +59,12 @@ type frame struct {
 	targeted        bool // something branches to it
 	turning         bool // it is a loop that pays as it turns
 	turns           int  // how many such loops are open, with it
+	exits           int  // the outermost frame that something in it branches to, counted from the function on; its own number if none
 }
 
 // piece is straight code within one frame: who reaches any of it has come by its first byte.
 type piece struct {
-	at    int
+	at    int // where it pays, if it does so itself
 	cost  uint32
 	extra uint32 // the part that may be skipped
 }
@@ -145,9 +143,9 @@ func (s *scan) step() {
 	i := &plain[op]
 	switch {
 	case op == prefixMisc:
-		i = s.prefixed(misc)
+		i = s.prefixed(misc, s.r.u32())
 	case op == prefixSIMD:
-		i = s.prefixed(simd)
+		i = s.prefixed(simd, s.r.vector())
 	}
 	if i.operands == undefined {
 		if feature, ok := newer[op]; ok {
@@ -168,16 +166,14 @@ func (s *scan) step() {
 	s.push(int(i.push))
 }
 
-func (s *scan) prefixed(table []instruction) *instruction {
-	at := s.r.at
-	op := s.r.u32()
+func (s *scan) prefixed(table []instruction, op uint32) *instruction {
 	if op < uint32(len(table)) {
 		return &table[op]
 	}
 	if op >= 0x100 && op < 0x200 && &table[0] == &simd[0] {
 		s.r.unsupported("relaxed SIMD")
 	}
-	s.r.failAt(at, nil, "instruction %d behind a prefix is unknown", op)
+	s.r.fail(nil, "instruction %d behind a prefix is unknown", op)
 	return &instruction{}
 }
 
@@ -200,6 +196,8 @@ func (s *scan) bulk(at int) {
 func (s *scan) edit(at int, kind change, value uint32) {
 	s.b.edits = append(s.b.edits, edit{at, kind, value, uint32(len(s.control) + blocksPerTurn*s.turns())})
 	s.b.temporary = s.b.temporary || kind.byLength()
+	s.m.changes++
+	s.r.over(uint64(s.m.changes), uint64(s.m.caps.Changes), "places that metering changes")
 }
 
 // operands reads what follows an opcode, and does what only that can tell.
@@ -267,28 +265,21 @@ func (s *scan) references(o operands, op byte, at int) {
 	case indirect:
 		if t := s.m.typeIndex(r); r.ok() {
 			s.call(s.m.types[t])
-			s.b.indirect = append(s.b.indirect, t)
 			_ = r.u32() // the table
 			s.edit(at, dive, 0)
 			s.edit(r.at, rise, 0)
 		}
 	case refFunc:
 		f := r.u32()
-		if int64(f) == s.m.start && !s.m.declared(f) {
+		if int64(f) == s.m.start && !s.m.declared {
 			// The compiler would take the export of the start function for a declaration.
 			r.failAt(at, nil, "function %d is not declared, ref.func cannot take its address", f)
 		}
-		s.m.taken = append(s.m.taken, f)
 	case blockType:
 		s.open(op, at)
 	case label, labels:
 		s.branch(op, at)
 	}
-}
-
-// declared says whether an element, a global or an export names a function.
-func (m *Module) declared(f uint32) bool {
-	return slices.Contains(m.taken, f) || slices.ContainsFunc(m.Exports, func(e Export) bool { return e.Kind == Func && e.Index == f })
 }
 
 func (s *scan) call(t Signature) {

@@ -28,6 +28,7 @@ func (s *scan) open(op byte, at int) {
 	if turns {
 		f := &s.control[len(s.control)-1]
 		f.turning, f.turns = true, f.turns+1
+		s.pieces[f.first].at = at // coming through it once is paid for in front of it
 		s.edit(s.r.at, openTurn, uint32(at))
 	}
 }
@@ -50,7 +51,8 @@ func (s *scan) readBlockType() (params, results int) {
 	return len(s.m.types[t].Params), len(s.m.types[t].Results)
 }
 
-// straight says whether the function has come here without a fork or a call, so that each call of it comes here.
+// straight says whether the function has come here without a fork or a call, so that each call of it comes here. A return is an
+// edit, and behind what traps nobody comes.
 func (s *scan) straight() bool {
 	return !s.forked && len(s.b.edits)+len(s.b.calls) == 0
 }
@@ -96,7 +98,7 @@ func (s *scan) join() {
 }
 
 func (s *scan) enter(op byte, params, results int) {
-	f := frame{op: op, base: max(s.height-params, 0), params: params, results: results, first: len(s.pieces)}
+	f := frame{op: op, base: max(s.height-params, 0), params: params, results: results, first: len(s.pieces), exits: len(s.control)}
 	if n := len(s.control); n > 0 {
 		f.outside, f.turns = s.control[n-1].dead, s.control[n-1].turns
 		f.dead = f.outside
@@ -112,6 +114,7 @@ func (s *scan) structure(op byte, at int) {
 		s.die()
 	case opReturn:
 		s.edit(at, leave, 0)
+		s.exit(0)
 		s.die()
 	case opElse:
 		f := &s.control[len(s.control)-1]
@@ -119,7 +122,8 @@ func (s *scan) structure(op byte, at int) {
 			s.r.failAt(at, nil, "an else without an if")
 			return
 		}
-		s.settleArm(f)
+		p := s.fold(f)
+		s.settle(p, p.cost)
 		f.op, f.dead = opElse, f.outside
 		s.height = f.base + f.params
 		s.pieces = append(s.pieces, piece{at: s.r.at})
@@ -129,7 +133,6 @@ func (s *scan) structure(op byte, at int) {
 }
 
 func (s *scan) die() {
-	s.forked = true
 	f := &s.control[len(s.control)-1]
 	f.dead = true
 	s.height = f.base
@@ -151,11 +154,13 @@ func (s *scan) branch(op byte, at int) {
 			s.r.failAt(at, nil, "label %d is not among the %d there are", l, len(s.control))
 			return
 		}
-		f := &s.control[len(s.control)-1-int(l)]
+		to := len(s.control) - 1 - int(l)
+		f := &s.control[to]
 		if !f.targeted && f.op == opBlock {
 			s.join()
 		}
 		f.targeted = true
+		s.exit(to)
 		if added := s.added(f); added > 0 {
 			s.edit(place, relabel, l+uint32(added))
 		}
@@ -165,6 +170,12 @@ func (s *scan) branch(op byte, at int) {
 		return
 	}
 	s.divide() // what follows may be left out
+}
+
+// exit notes that control may go from here to the end of a frame, or to its head.
+func (s *scan) exit(to int) {
+	f := &s.control[len(s.control)-1]
+	f.exits = min(f.exits, to)
 }
 
 // divide begins a new piece.
@@ -181,13 +192,15 @@ func (s *scan) close(at int) {
 	case outermost:
 		s.settleEntry(&f)
 	case f.op == opIf || f.op == opElse:
-		s.settleArm(&f)
+		p := s.fold(&f)
+		s.settle(p, p.cost)
 	case f.turning:
 		s.settleTurn(&f, at)
 	case f.op == opLoop && f.targeted:
 		s.settleLoop(&f)
 	default:
-		s.settleBlock(&f)
+		p := s.fold(&f)
+		s.settle(p, p.extra)
 	}
 	s.control = s.control[:len(s.control)-1]
 	if len(s.control) == 0 {
@@ -195,7 +208,8 @@ func (s *scan) close(at int) {
 	}
 	s.height = f.base
 	s.push(f.results)
-	if f.targeted || f.dead && !f.outside {
+	if f.exits < len(s.control) { // control may not have come out of it here
+		s.exit(f.exits)
 		s.divide()
 	}
 }
@@ -235,8 +249,7 @@ func (s *scan) settleTurn(f *frame, at int) {
 	p := s.fold(f)
 	s.edit(at, closeTurn, max(p.cost, costSimple))
 	s.edit(s.r.at, closeLoop, 0)
-	outer := &s.pieces[len(s.pieces)-1]
-	outer.cost, outer.extra = outer.cost+p.cost, outer.extra+p.extra
+	s.settle(p, p.extra)
 }
 
 // settleEntry makes a function pay where it begins. One that is short and goes nowhere need not check, its callers do;
@@ -244,7 +257,7 @@ func (s *scan) settleTurn(f *frame, at int) {
 func (s *scan) settleEntry(f *frame) {
 	p := s.fold(f)
 	how := payAndCheck
-	leaf := len(s.b.calls)+len(s.b.indirect) == 0 && !slices.ContainsFunc(s.b.edits, func(e edit) bool { return e.kind != leave })
+	leaf := len(s.b.calls) == 0 && !slices.ContainsFunc(s.b.edits, func(e edit) bool { return e.kind != leave })
 	if leaf && p.cost <= leafCost || s.b.guarded && p.cost <= foldCost {
 		how = pay
 	}
@@ -254,19 +267,11 @@ func (s *scan) settleEntry(f *frame) {
 // leafCost is what a function that goes nowhere may cost that does not check: a body may have 200,000 calls of it in a row.
 const leafCost = 100
 
-// settleBlock adds a block to the piece that it is part of.
-func (s *scan) settleBlock(f *frame) {
-	p := s.fold(f)
+// settle adds what a frame costs to the piece that it is part of, or makes it pay for itself.
+func (s *scan) settle(p piece, skipped uint32) {
 	outer := &s.pieces[len(s.pieces)-1]
-	outer.cost, outer.extra = outer.cost+p.cost, outer.extra+p.extra
-}
-
-// settleArm adds an arm of an if to the piece before it, or makes it pay for itself.
-func (s *scan) settleArm(f *frame) {
-	p := s.fold(f)
-	outer := &s.pieces[len(s.pieces)-1]
-	if p.cost == 0 || outer.extra+p.cost <= foldCost {
-		outer.cost, outer.extra = outer.cost+p.cost, outer.extra+p.cost
+	if outer.extra+skipped <= foldCost {
+		outer.cost, outer.extra = outer.cost+p.cost, outer.extra+skipped
 	} else {
 		s.edit(p.at, pay, p.cost)
 	}

@@ -177,6 +177,7 @@ func lines(in []byte) [][]byte {
 }
 
 func TestTheExamplesGiveEqualResults(t *testing.T) {
+	t.Parallel()
 	for name, x := range examples(t) {
 		t.Run(name, func(t *testing.T) {
 			plain, metered := sides(t, x[0])

@@ -40,6 +40,7 @@ type Caps struct {
 	Elements     int    // function references in element segments
 	DataSegments int
 	MemoryPages  uint32 // minimum of the memory; its maximum is set to this, so that growth ends here
+	Changes      int    // places that metering changes, each of which takes some twenty bytes, and in the metered module up to fifty
 
 	// of one function
 	BodyBytes int
@@ -54,7 +55,7 @@ type Caps struct {
 func Default() Caps {
 	return Caps{
 		ModuleBytes: 16 << 20, Types: 10_000, Functions: 100_000, Imports: 64, Exports: 1_000, Globals: 10_000, Tables: 1, TableEntries: 100_000,
-		Elements: 1_000_000, DataSegments: 200_000, MemoryPages: 512,
+		Elements: 1_000_000, DataSegments: 200_000, MemoryPages: 512, Changes: 1_000_000,
 		BodyBytes: 512 << 10, Params: 64, Locals: 10_000, Nesting: 2_000, Targets: 10_000, Joins: 5_000,
 	}
 }
@@ -63,7 +64,7 @@ func Default() Caps {
 // take minutes.
 func Large() Caps {
 	c := Default()
-	c.ModuleBytes, c.BodyBytes, c.Nesting, c.Targets, c.Joins = 64<<20, 1<<20, 10_000, 20_000, 12_000
+	c.ModuleBytes, c.Changes, c.BodyBytes, c.Nesting, c.Targets, c.Joins = 64<<20, 4_000_000, 1<<20, 10_000, 20_000, 12_000
 	return c
 }
 

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"strings"
@@ -50,10 +51,14 @@ type Module struct {
 	imported int      // functions
 	globals  int
 	start    int64 // the start function, or -1
+	named    bool
 	tables   []limits
 	memories []limits
-	taken    []uint32 // functions whose address is taken
+	elements int
+	taken    []uint32 // functions whose address globals and elements take
+	declared bool     // the start function is one of these, or exported
 	bodies   []body
+	changes  int // of all bodies
 	scan     scan
 	items    [dataCountSection + 1]int // of the vectors that Metered adds to
 }
@@ -64,11 +69,10 @@ type section struct {
 	from, to, body int
 }
 
-// limits are the bounds of a table or memory, and where they are written.
+// limits are the bounds of a table or memory.
 type limits struct {
 	min, max uint32
 	bounded  bool
-	from, to int
 	imported bool
 }
 
@@ -147,9 +151,23 @@ func (m *Module) readSection(r *reader, last int) int {
 	if r.err = in.err; r.err != nil {
 		r.at = r.end
 	}
-	m.sections = append(m.sections, s)
+	m.keep(r, s)
 	r.section = ""
 	return max(last, rank[id])
+}
+
+// keep notes a section that Metered writes. Of the custom ones, of which there may be millions, that is the one with the names.
+func (m *Module) keep(r *reader, s section) {
+	if s.id == customSection {
+		if !bytes.HasPrefix(r.b[s.from:s.to], []byte(namesPrefix)) {
+			return
+		}
+		if m.named {
+			r.failAt(s.from, nil, "there are two sections of names")
+		}
+		m.named = true
+	}
+	m.sections = append(m.sections, s)
 }
 
 // wasmVector is a section that begins with a count.
@@ -181,6 +199,9 @@ func (m *Module) readItems(r *reader, id byte) (n int) {
 	case dataCountSection:
 		_ = r.u32()
 	default:
+		if id == codeSection {
+			m.declared = m.declares(m.start)
+		}
 		limit, read := m.vector(id)
 		n = r.count(limit, itemNames[id])
 		for i := 0; i < n && r.ok(); i++ {
@@ -268,6 +289,12 @@ func (m *Module) typeIndex(r *reader) uint32 {
 
 func (m *Module) readFunction(r *reader) { m.typeOf = append(m.typeOf, m.typeIndex(r)) }
 
+// declares says whether an element, a global or an export names a function.
+func (m *Module) declares(f int64) bool {
+	return slices.ContainsFunc(m.taken, func(t uint32) bool { return int64(t) == f }) ||
+		slices.ContainsFunc(m.Exports, func(e Export) bool { return e.Kind == Func && int64(e.Index) == f })
+}
+
 func (m *Module) readTable(r *reader, imported bool) {
 	switch t := r.byte(); t {
 	case funcref, externref:
@@ -297,7 +324,7 @@ func (m *Module) readMemory(r *reader, imported bool) {
 const maxPages = 1 << 16
 
 func (m *Module) readLimits(r *reader, imported bool) limits {
-	l := limits{from: r.at, imported: imported}
+	l := limits{imported: imported}
 	switch flags := r.byte(); {
 	case flags&2 != 0:
 		r.unsupported("threads: a shared memory or table")
@@ -314,7 +341,6 @@ func (m *Module) readLimits(r *reader, imported bool) limits {
 	if l.bounded {
 		l.max = r.u32()
 	}
-	l.to = r.at
 	return l
 }
 
@@ -349,7 +375,7 @@ func (m *Module) readConstant(r *reader) {
 	case opRefFunc:
 		m.taken = append(m.taken, r.u32())
 	case prefixSIMD:
-		if op := r.u32(); op != simdConst {
+		if op := r.vector(); op != simdConst {
 			r.fail(nil, "instruction %#x %d is not constant", prefixSIMD, op)
 		}
 		r.skip(16)
@@ -396,7 +422,9 @@ func (m *Module) readElement(r *reader) {
 	if !active || explicit {
 		_ = r.byte() // kind or type of the elements
 	}
-	n := r.count(m.caps.Elements-min(len(m.taken), m.caps.Elements), "elements")
+	n := r.count(m.caps.Elements, "elements")
+	m.elements += n
+	r.over(uint64(m.elements), uint64(m.caps.Elements), "elements")
 	for i := 0; i < n && r.ok(); i++ {
 		if expressions {
 			m.readConstant(r)

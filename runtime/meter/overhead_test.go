@@ -98,6 +98,64 @@ func overhead(b *testing.B, wasm []byte, values [][]byte) {
 	b.ReportMetric(float64(metered.spent())/float64(len(values)), "units/record")
 }
 
+// BenchmarkCompile is how long the engine's compiler takes for a module as it is and metered, and what metering itself does, for the
+// examples, a guest in Go and the engines of scripts. The three take turns, and the medians count.
+func BenchmarkCompile(b *testing.B) {
+	files, err := filepath.Glob("../../plugins/examples/*/*.wasm")
+	if err != nil || len(files) < 10 {
+		b.Fatalf("%d examples: %v", len(files), err)
+	}
+	for _, file := range append(files, "../js/engine/quickjs.wasm", "../lua/engine/lua.wasm", "../../bench/guests/build/go-q1.wasm") {
+		wasm, err := os.ReadFile(file)
+		if err != nil {
+			b.Fatalf("%v: the guest in Go is made by make -C bench/guests", err)
+		}
+		b.Run(strings.TrimSuffix(filepath.Base(file), ".wasm"), func(b *testing.B) { compileBoth(b, wasm) })
+	}
+}
+
+func compileBoth(b *testing.B, wasm []byte) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var metered []byte
+	compile := func(wasm []byte) {
+		e := wazero.NewRuntime(b.Context()) // an engine keeps what it has compiled
+		if _, err := e.CompileModule(b.Context(), wasm); err != nil {
+			b.Fatal(err)
+		}
+		if err := e.Close(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	turns := []func(){
+		func() { compile(wasm) },
+		func() {
+			m, err := Read(wasm, Default())
+			if err != nil {
+				b.Fatal(err)
+			}
+			metered = m.Metered()
+		},
+		func() { compile(metered) },
+	}
+	took := make([][]float64, len(turns))
+	for b.Loop() {
+		for i, turn := range turns {
+			begin := threadTime(b)
+			turn()
+			took[i] = append(took[i], (threadTime(b)-begin)/1e6)
+		}
+	}
+	plain, compiled := quantile(took[0], 0.5), quantile(took[2], 0.5)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(len(wasm))/1e3, "plain-kB")
+	b.ReportMetric(float64(len(metered))/float64(len(wasm)), "size-ratio")
+	b.ReportMetric(plain, "plain-ms")
+	b.ReportMetric(quantile(took[1], 0.5), "pass-ms")
+	b.ReportMetric(compiled, "metered-ms")
+	b.ReportMetric(compiled/plain, "ratio")
+}
+
 // BenchmarkOverheadOfScripts is what metering costs QuickJS with NEXMark's query 1 as a script.
 func BenchmarkOverheadOfScripts(b *testing.B) {
 	wasm, err := os.ReadFile("../js/engine/quickjs.wasm")

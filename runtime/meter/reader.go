@@ -89,6 +89,17 @@ func (r *reader) u32() uint32 {
 	return 0
 }
 
+// vector reads the number of an instruction on vectors. The engine reads one byte of it, and takes what follows for instructions of their
+// own: were it longer than it has to be, code could lie in what is an operand here, and run unpaid.
+func (r *reader) vector() uint32 {
+	at := r.at
+	n := r.u32()
+	if bytes := r.at - at; r.ok() && bytes > 1 && n>>(7*(bytes-1)) == 0 {
+		r.failAt(at, nil, "the number %d of an instruction on vectors is written in %d bytes", n, bytes)
+	}
+	return n
+}
+
 // signed skips a signed number of at most n bytes.
 func (r *reader) signed(n int) {
 	for range n {

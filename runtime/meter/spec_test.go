@@ -171,6 +171,7 @@ func number(v any, kind string) uint64 {
 }
 
 func TestTheSpecificationsTestsGiveEqualResults(t *testing.T) {
+	t.Parallel()
 	dir := specDir(t)
 	spectest, err := os.ReadFile(filepath.Join(dir, "testdata", "spectest.wasm"))
 	if err != nil {

@@ -108,11 +108,14 @@ func (w *writer) memory(c, whole []byte) []byte {
 	return append(c, whole...)
 }
 
-// writeNames copies the section with the names of functions, if a trap can tell them.
+// writeNames writes the section with the names of functions, if a trap can tell them.
 func (w *writer) writeNames() {
 	for _, s := range w.m.sections {
-		if raw := w.m.raw[s.from:s.to]; s.id == customSection && tellable(raw) {
-			w.out = append(unsigned(append(w.out, customSection), uint64(len(raw))), raw...)
+		if s.id != customSection {
+			continue
+		}
+		if names := tellable(w.m.raw[s.from:s.to]); names != nil {
+			w.out = append(unsigned(append(w.out, customSection), uint64(len(names))), names...)
 		}
 	}
 }

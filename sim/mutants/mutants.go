@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -31,8 +32,11 @@ const (
 	Enumeration = "./sim/enumerate"
 )
 
-// All are the mutants. The first eight are the mistakes that others have made, or that we have.
-var All = []Mutant{
+// All are the mutants.
+var All = slices.Concat(engine, metering)
+
+// engine are those of the state protocol. The first eight are the mistakes that others have made, or that we have.
+var engine = []Mutant{
 	{Name: "setnx", By: []string{Simulation, Enumeration}, Breaks: "a redelivered record is taken for a copy of itself",
 		File: "dedup/partition.go", Old: "return p.verdict(offset, sub)", New: "return p.window.first(p.hash.digest(id)), nil"},
 	{Name: "commit-first", By: []string{Simulation, Enumeration}, Breaks: "offsets are committed before the outputs are acknowledged",

@@ -9,10 +9,15 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/streamproc/streamproc/sim/fleet"
 	"github.com/streamproc/streamproc/sim/mutants"
+	"golang.org/x/sync/errgroup"
 )
 
 func main() {
@@ -23,7 +28,7 @@ func main() {
 }
 
 func run() error {
-	only := flag.String("only", "", "name of the only mutant")
+	only := flag.String("only", "*", "names of the mutants, as a pattern")
 	runs := flag.Uint64("runs", 600, "simulations that a mutant may survive")
 	dir := flag.String("dir", filepath.Join("bin", "mutants"), "where builds and traces go")
 	processes := flag.Int("j", runtime.NumCPU(), "processes at once")
@@ -38,26 +43,36 @@ func run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	survived := 0
+	// A hunt by simulations takes all processes there are, one by the tests of packages takes one.
+	var wide, narrow []hunt
 	for i := range mutants.All {
-		m := &mutants.All[i]
-		if *only != "" && m.Name != *only {
-			continue
+		h := hunt{m: &mutants.All[i], dir: filepath.Join(scratch, mutants.All[i].Name), root: root, runs: *runs, processes: *processes}
+		switch ok, err := filepath.Match(*only, h.m.Name); {
+		case err != nil:
+			return err
+		case !ok:
+		case slices.Contains(h.m.By, mutants.Simulation):
+			wide = append(wide, h)
+		default:
+			narrow = append(narrow, h)
 		}
-		h := hunt{m: m, dir: filepath.Join(scratch, m.Name), root: root, runs: *runs, processes: *processes}
-		killed, how, err := h.run(ctx)
-		if err != nil {
+	}
+	var survived atomic.Int32
+	for _, part := range []struct {
+		hunts  []hunt
+		atOnce int
+	}{{wide, 1}, {narrow, *processes}} {
+		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(part.atOnce)
+		for i := range part.hunts {
+			g.Go(func() error { return part.hunts[i].report(ctx, &survived) })
+		}
+		if err := g.Wait(); err != nil {
 			return err
 		}
-		word := "killed  "
-		if !killed {
-			word = "SURVIVED"
-			survived++
-		}
-		fmt.Printf("%s %s: %s%s\n", word, m.Name, m.Breaks, how)
 	}
-	if survived > 0 {
-		return fmt.Errorf("%d mutants survived: the harness has a hole", survived)
+	if n := survived.Load(); n > 0 {
+		return fmt.Errorf("%d mutants survived: the harness has a hole", n)
 	}
 	return ctx.Err()
 }
@@ -68,6 +83,21 @@ type hunt struct {
 	root, dir string
 	runs      uint64
 	processes int
+}
+
+// report hunts, and prints what came of it.
+func (h *hunt) report(ctx context.Context, survived *atomic.Int32) error {
+	killed, how, err := h.run(ctx)
+	if err != nil {
+		return err
+	}
+	word := "killed  "
+	if !killed {
+		word = "SURVIVED"
+		survived.Add(1)
+	}
+	fmt.Printf("%s %s: %s%s\n", word, h.m.Name, h.m.Breaks, how)
+	return nil
 }
 
 // run says whether the harness noticed, and how.
@@ -110,17 +140,32 @@ func (h *hunt) simulations(ctx context.Context, overlay, _ string) (killed bool,
 		r.Failed, r.Runs, r.Lost, r.Duplicated, r.Misordered, r.Backwards, r.Unexcused, r.Halted, r.Unfounded), nil
 }
 
-// tests runs the tests of a package on the mutant: one of them must fail, and not for want of a build.
+// tests runs the tests of a package on the mutant, up to the first that fails.
 func (h *hunt) tests(ctx context.Context, overlay, part string) (killed bool, how string, err error) {
-	if out, err := exec.CommandContext(ctx, "go", "test", "-count=1", "-overlay", overlay, "-run", "^$", part).CombinedOutput(); err != nil { //nolint:gosec // our own arguments
+	binary := filepath.Join(h.dir, "tests")
+	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", overlay, "-o", binary, part).CombinedOutput(); err != nil { //nolint:gosec // our own arguments
 		return false, "", fmt.Errorf("building it: %w\n%s", err, out)
 	}
-	out, failed := exec.CommandContext(ctx, "go", "test", "-count=1", "-overlay", overlay, part).CombinedOutput() //nolint:gosec // our own arguments
+	defer os.Remove(binary)
+	run := exec.CommandContext(ctx, binary, "-test.failfast", "-test.timeout", patience.String()) //nolint:gosec // our own build
+	run.Dir = filepath.Join(h.root, part)
+	out, failed := run.CombinedOutput()
 	if err := os.WriteFile(filepath.Join(h.dir, "tests.txt"), out, 0o600); err != nil {
 		return false, "", err
+	}
+	if ctx.Err() != nil {
+		return false, "", ctx.Err()
 	}
 	if failed == nil {
 		return false, "survives the tests of " + part, nil
 	}
-	return true, "the tests of " + part, nil
+	if test := firstFailure.FindSubmatch(out); test != nil {
+		return true, fmt.Sprintf("the tests of %s: %s", part, test[1]), nil
+	}
+	return true, fmt.Sprintf("the tests of %s: %v", part, failed), nil
 }
+
+// patience is how long the tests of a package may take on a mutant.
+const patience = 10 * time.Minute
+
+var firstFailure = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
