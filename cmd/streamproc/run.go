@@ -54,6 +54,7 @@ invalid.`,
 }
 
 func run(cmd *cobra.Command, o *runOptions) error {
+	spaceCollections()
 	cfg, err := o.load()
 	if err != nil {
 		return err
