@@ -8,7 +8,7 @@ import (
 )
 
 // collectorRoom is how much is allocated at least between two collections of garbage.
-const collectorRoom = 64 << 20
+const collectorRoom = 48 << 20
 
 const (
 	collectorShare = 100     // percent of what lives that is allocated between two collections, as Go has it

@@ -330,7 +330,7 @@ var structure = []Mutant{
 	of(names, "names-that-lie", "the engine is told of more names than there are",
 		"ok = counted && shortNames(names, n, true)", "ok = counted && shortNames(names, min(n, 1), true)"),
 	of(module, "all-customs", "custom sections of any kind are kept in memory",
-		"if !bytes.HasPrefix(r.b[s.from:s.to], []byte(namesPrefix)) {", "if false {"),
+		"if !bytes.HasPrefix(r.b[s.from:s.to], []byte(namesPrefix)) {", "if bytes.HasPrefix(nil, []byte(namesPrefix)) {"),
 	of(module, "two-names", "a module may have any number of sections of names",
 		"if m.named {", "if false {"),
 }
