@@ -147,7 +147,7 @@ func TestMarkersSayWhatAPluginIs(t *testing.T) {
 		{[]string{"sp_abi_v1", "sp_abi_v2", "sp_alloc", "sp_filter"}, ""},
 		{[]string{"sp_abi_v1", "sp_abi_v1", "sp_alloc", "sp_filter"}, `duplicates name "sp_abi_v1"`},
 		{[]string{"sp_abi_v1", "sp_alloc", "sp_filter", "sp_map"}, "it exports 2 of sp_process, sp_filter and sp_map;"},
-		{[]string{"sp_abi_v1", "sp_alloc", "sp_proces"}, `it exports none of sp_process, sp_filter and sp_map, there is "sp_proces"; it must export exactly one`},
+		{[]string{"sp_abi_v1", "sp_alloc", "sp_processes"}, `it exports none of sp_process, sp_filter and sp_map, there is "sp_processes"; it must export exactly one`},
 	} {
 		_, err := newRuntime(t, Options{}).Load(t.Context(), Source{Name: "p", Bytes: hostile.Speaks(c.exports...)})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {

@@ -36,7 +36,7 @@ func (l Leaking) Start(t testing.TB, s runtime.Source, mode runtime.Mode) func(r
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { rt.Close(context.Background()) })
+	t.Cleanup(func() { _ = rt.Close(context.Background()) })
 	s.Dialect = l
 	p, err := rt.Load(t.Context(), s)
 	if err != nil {
@@ -60,7 +60,7 @@ func Recycled(t testing.TB, start func(runtime.Events) (*runtime.Guest, error), 
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer g.Close(context.Background())
+	defer func() { _ = g.Close(context.Background()) }()
 	for want := ""; recycled < recycles; {
 		b := batch()
 		records += len(b.Records)
